@@ -1,0 +1,295 @@
+#!/usr/bin/python
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Download, verify and install programs, side by side."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifact_install
+author: EGI Notebooks team (@EGI-Federation)
+version_added: 0.1.0
+short_description: Download, verify and install programs, side by side
+description:
+  - Takes what P(egi.notebooks.artifact#lookup) answers, downloads all that is missing at the same time, checks each
+    download against its SHA-256 and puts it in place, a single program as it is or an archive unpacked.
+  - Files are replaced by renaming, so a program that runs keeps running. Nothing is put in place from a download whose
+    checksum differs.
+  - What was installed is recorded below O(state_dir). A host where the records and the files agree is left alone, and
+    needs no network for that.
+attributes:
+  check_mode:
+    support: full
+    description: Names what would be installed, downloads nothing.
+  diff_mode:
+    support: none
+    description: The files are programs.
+  idempotent:
+    support: full
+    description: Compares the address, the pinned checksum and the size and time of every installed file.
+options:
+  artifacts:
+    description:
+      - What to install.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the artifact.
+        type: str
+        required: true
+      version:
+        description:
+          - Version, for messages.
+        type: str
+        default: ""
+      url:
+        description:
+          - Address of the file.
+        type: str
+        required: true
+      checksum:
+        description:
+          - C(sha256:) and either the digest or the address of a checksum file. Empty skips the check.
+        type: str
+        required: true
+      path:
+        description:
+          - Where the program goes; with O(artifacts[].unpack), the directory in which the archive is unpacked.
+        type: path
+        required: true
+      unpack:
+        description:
+          - Whether the file is a tar archive.
+        type: bool
+        default: false
+  state_dir:
+    description:
+      - Directory of the records.
+    type: path
+    default: /var/lib/egi-notebooks/artifacts
+  timeout:
+    description:
+      - Seconds without an answer after which a download fails.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Install kubectl and the network plugins
+  egi.notebooks.artifact_install:
+    artifacts:
+      - "{{ lookup('egi.notebooks.artifact', 'kubectl') | combine({'path': '/usr/local/bin/kubectl'}) }}"
+      - "{{ lookup('egi.notebooks.artifact', 'cni-plugins') | combine({'path': '/opt/cni/bin', 'unpack': true}) }}"
+"""
+
+RETURN = r"""
+installed:
+  description: Names of the artifacts that were installed, or would be in check mode.
+  type: list
+  elements: str
+  returned: always
+  sample: [kubectl]
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import tarfile
+import tempfile
+import urllib.error
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.text.converters import to_text
+from ansible.module_utils.urls import open_url
+
+
+class InstallError(Exception):
+    """Something a person can act on, in one line."""
+
+
+def fetch(url: str, timeout: int):
+    """Open an address; the caller reads and closes it."""
+    try:
+        return open_url(url, timeout=timeout, http_agent="egi.notebooks.artifact_install")
+    except urllib.error.HTTPError as error:
+        raise InstallError(f"{url} answered {error.code} {error.reason}.") from error
+    except Exception as error:  # open_url raises whatever the layers below do
+        raise InstallError(f"{url} cannot be fetched: {to_text(error)}.") from error
+
+
+def digest_in(text: str, file_name: str) -> str | None:
+    """Return the SHA-256 that a checksum file gives for a file: alone, or beside the name."""
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    for words in lines:
+        if len(words) == 2 and os.path.basename(words[1].lstrip("*")) == file_name:
+            return words[0].lower()
+    if len(lines) == 1 and len(lines[0]) == 1:
+        return lines[0][0].lower()
+    return None
+
+
+def wanted_digest(artifact: dict, timeout: int) -> str | None:
+    """Return the SHA-256 that the download must have, or None where nothing is known about it."""
+    if not artifact["checksum"]:
+        return None
+    source = artifact["checksum"].removeprefix("sha256:")
+    if "://" in source:
+        with fetch(source, timeout) as answer:
+            found = digest_in(to_text(answer.read(1 << 20), errors="replace"), artifact["url"].rsplit("/", 1)[-1])
+        if found is None:
+            raise InstallError(f"{source} has no checksum for {artifact['url']}.")
+        source = found
+    if not re.fullmatch("[0-9a-fA-F]{64}", source):
+        raise InstallError(f"The checksum of {artifact['name']} is no SHA-256: {source[:80]!r}.")
+    return source.lower()
+
+
+def replace(source, target: str, mode: int) -> None:
+    """Copy a stream into a file beside the target and rename it into place."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".artifact-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            while block := source.read(1 << 20):
+                stream.write(block)
+            os.fchmod(stream.fileno(), mode)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def unpack(archive: str, directory: str) -> list[str]:
+    """Unpack the regular files and links of a tar archive; return their paths."""
+    root = os.path.realpath(directory)
+    installed = []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            target = os.path.normpath(os.path.join(root, member.name))
+            if member.isdir():
+                continue
+            if os.path.commonpath([root, target]) != root or target == root:
+                raise InstallError(f"The archive's member {member.name!r} lies outside {directory}.")
+            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            if member.isreg():
+                replace(tar.extractfile(member), target, member.mode & 0o755)
+            else:
+                raise InstallError(f"The archive's member {member.name!r} is no regular file.")
+            installed.append(target)
+    return installed
+
+
+def state_of(path: str) -> list[int] | None:
+    """Return what changes when somebody touches a file."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def is_installed(artifact: dict, record_path: str) -> bool:
+    """Tell whether record and files say that exactly this artifact is in place."""
+    try:
+        with open(record_path, encoding="utf-8") as stream:
+            record = json.load(stream)
+        pinned = artifact["checksum"].removeprefix("sha256:")
+        return (
+            record["url"] == artifact["url"]
+            and record["path"] == artifact["path"]
+            and ("://" in pinned or not pinned or pinned.lower() == record["sha256"])
+            and all(state_of(path) == state for path, state in record["files"].items())
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def install(artifact: dict, record_path: str, timeout: int) -> None:
+    """Download, verify, put in place, record."""
+    directory = artifact["path"] if artifact["unpack"] else os.path.dirname(artifact["path"])
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    expected = wanted_digest(artifact, timeout)
+    # Beside the target: putting it there later is a rename.
+    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".artifact-")
+    try:
+        found = hashlib.sha256()
+        with os.fdopen(handle, "wb") as stream, fetch(artifact["url"], timeout) as answer:
+            while block := answer.read(1 << 18):
+                found.update(block)
+                stream.write(block)
+            os.fchmod(stream.fileno(), 0o755)
+        if expected and found.hexdigest() != expected:
+            raise InstallError(
+                f"{artifact['url']} has SHA-256 {found.hexdigest()}, expected is {expected}; nothing was installed."
+            )
+        if artifact["unpack"]:
+            paths = unpack(temporary, directory)
+        else:
+            os.replace(temporary, artifact["path"])
+            paths = [artifact["path"]]
+    except tarfile.TarError as error:
+        raise InstallError(f"{artifact['url']} is no archive that can be read: {error}.") from error
+    except OSError as error:
+        raise InstallError(f"{artifact['url']} cannot be installed in {directory}: {error}.") from error
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    record = {
+        "name": artifact["name"],
+        "version": artifact["version"],
+        "url": artifact["url"],
+        "path": artifact["path"],
+        "sha256": found.hexdigest(),
+        "files": {path: state_of(path) for path in paths},
+    }
+    with open(f"{record_path}.new", "w", encoding="utf-8") as stream:
+        json.dump(record, stream, indent=2, sort_keys=True)
+    os.replace(f"{record_path}.new", record_path)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "artifacts": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "version": {"type": "str", "default": ""},
+                    "url": {"type": "str", "required": True},
+                    "checksum": {"type": "str", "required": True},
+                    "path": {"type": "path", "required": True},
+                    "unpack": {"type": "bool", "default": False},
+                },
+            },
+            "state_dir": {"type": "path", "default": "/var/lib/egi-notebooks/artifacts"},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    state_dir, timeout = module.params["state_dir"], module.params["timeout"]
+    records = {
+        artifact["name"]: os.path.join(state_dir, f"{artifact['name']}.json") for artifact in module.params["artifacts"]
+    }
+    todo = [one for one in module.params["artifacts"] if not is_installed(one, records[one["name"]])]
+    names = [artifact["name"] for artifact in todo]
+    if not todo or module.check_mode:
+        module.exit_json(changed=bool(todo), installed=names)
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        runs = {pool.submit(install, one, records[one["name"]], timeout): one["name"] for one in todo}
+        failures = [str(run.exception()) for run in concurrent.futures.as_completed(runs) if run.exception()]
+    if failures:
+        module.fail_json(msg=" ".join(sorted(failures)), installed=[])
+    module.exit_json(changed=True, installed=names)
+
+
+if __name__ == "__main__":
+    main()

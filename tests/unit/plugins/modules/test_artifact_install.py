@@ -1,0 +1,138 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module that downloads and installs programs, against files of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.egi.notebooks.plugins.modules import artifact_install
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A place to download from, with a program, an archive and upstream's kinds of checksum file."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "tool").write_bytes(b"#!/bin/sh\necho tool\n")
+    with tarfile.open(source / "pack.tgz", "w:gz") as tar:
+        for name in ("./", "./bin/one", "./bin/two"):
+            member = tarfile.TarInfo(name)
+            if name.endswith("/"):
+                member.type = tarfile.DIRTYPE
+                tar.addfile(member)
+            else:
+                member.size, member.mode = 4, 0o755
+                tar.addfile(member, io.BytesIO(b"prog"))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in source.iterdir()}
+    (source / "tool.sha256").write_text(digests["tool"])
+    (source / "SUMS").write_text("".join(f"{digest} *./{name}\n" for name, digest in digests.items()))
+    return source
+
+
+@pytest.fixture
+def run(capsys, tmp_path):
+    """Run the module; return its answer."""
+
+    def call(*artifacts, check=False):
+        arguments = {
+            "artifacts": list(artifacts),
+            "state_dir": str(tmp_path / "state"),
+            "_ansible_check_mode": check,
+        }
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            artifact_install.main()
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+@pytest.fixture
+def artifacts(site, tmp_path):
+    """One program and one archive."""
+    tool = {
+        "name": "tool",
+        "version": "1",
+        "url": (site / "tool").as_uri(),
+        "checksum": f"sha256:{(site / 'tool.sha256').as_uri()}",
+        "path": str(tmp_path / "bin" / "tool"),
+    }
+    pack = {
+        "name": "pack",
+        "url": (site / "pack.tgz").as_uri(),
+        "checksum": f"sha256:{(site / 'SUMS').as_uri()}",
+        "path": str(tmp_path / "opt"),
+        "unpack": True,
+    }
+    return tool, pack
+
+
+def test_artifacts_are_installed_kept_and_repaired(run, artifacts, tmp_path):
+    tool, one = tmp_path / "bin" / "tool", tmp_path / "opt" / "bin" / "one"
+    assert run(*artifacts, check=True)["installed"] == ["tool", "pack"]
+    assert not tool.exists()
+    assert run(*artifacts)["installed"] == ["tool", "pack"]
+    assert tool.stat().st_mode & 0o777 == one.stat().st_mode & 0o777 == 0o755
+    assert sorted(path.name for path in (tmp_path / "opt").rglob("*")) == ["bin", "one", "two"]
+    assert run(*artifacts) == {**run(*artifacts, check=True), "changed": False, "installed": []}
+
+    one.write_text("somebody's")
+    assert run(*artifacts)["installed"] == ["pack"]
+    assert one.read_text() == "prog"
+    tool.unlink()
+    assert run(*artifacts)["installed"] == ["tool"]
+
+
+def test_a_host_that_is_right_needs_no_network(run, artifacts, site):
+    run(*artifacts)
+    for path in site.iterdir():
+        path.unlink()
+    assert not run(*artifacts)["changed"]
+
+
+def test_a_new_address_or_a_new_pinned_checksum_installs_again(run, artifacts, site):
+    tool, pack = artifacts
+    run(tool)
+    (site / "tool-2").write_bytes(b"two")
+    newer = {**tool, "url": (site / "tool-2").as_uri(), "checksum": ""}
+    assert run(newer)["installed"] == ["tool"]
+    assert not run({**newer, "checksum": "sha256:" + hashlib.sha256(b"two").hexdigest().upper()})["changed"]
+    answer = run({**newer, "checksum": "sha256:" + "0" * 64})
+    assert answer["failed"]
+    assert "expected is 0000" in answer["msg"]
+    assert "nothing was installed" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"url": "file:///nowhere/tool", "checksum": ""}, "file:///nowhere/tool cannot be fetched"),
+        ({"checksum": "sha256:nonsense"}, "The checksum of tool is no SHA-256"),
+        ({"unpack": True}, "is no archive that can be read"),
+    ],
+)
+def test_a_failure_says_what_and_leaves_nothing(run, artifacts, tmp_path, change, message):
+    answer = run({**artifacts[0], **change})
+    assert answer["failed"]
+    assert message in answer["msg"]
+    assert [path for path in (tmp_path / "bin").rglob("*") if path.is_file()] == []
+
+
+def test_a_checksum_file_without_the_name_is_refused(run, artifacts, site):
+    (site / "SUMS").write_text("ab  other\ncd  others\n")
+    assert "has no checksum for" in run(artifacts[1])["msg"]
+
+
+def test_an_archive_cannot_write_outside_its_directory(run, site, tmp_path):
+    with tarfile.open(site / "evil.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("../evil"))
+    evil = {"name": "evil", "url": (site / "evil.tar").as_uri(), "checksum": "", "path": str(tmp_path / "opt")}
+    assert "lies outside" in run({**evil, "unpack": True})["msg"]
+    assert not (tmp_path / "evil").exists()
