@@ -1,0 +1,159 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of EGI Check-in, and checks of the settings that name it. Every error is one line for a person."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from ansible_collections.egi.notebooks.plugins.module_utils.entitlement import (
+    MAX_NAME,
+    EntitlementError,
+    group_name,
+)
+
+ISSUERS = {
+    "production": "https://aai.egi.eu/auth/realms/egi",
+    "demo": "https://aai-demo.egi.eu/auth/realms/egi",
+    "development": "https://aai-dev.egi.eu/auth/realms/egi",
+}
+# Below the issuer, as in each Keycloak.
+ENDPOINTS = {
+    "authorize": "/protocol/openid-connect/auth",
+    "token": "/protocol/openid-connect/token",
+    "userinfo": "/protocol/openid-connect/userinfo",
+    "logout": "/protocol/openid-connect/logout",
+}
+# Both entitlement scopes: the first replaces the second, which is still in use.
+DEFAULT_SCOPES = ("openid", "profile", "email", "voperson_id", "entitlements", "eduperson_entitlement")
+HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+RULE_KEYS = ("name", "groups", "roles")
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message says which, what was given and what is allowed."""
+
+
+@dataclass(frozen=True)
+class VoRule:
+    """Who of a VO is meant: all members, or those of some groups, or those with some roles."""
+
+    vo: str
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+    @property
+    def group_names(self) -> list[str]:
+        """Short names of the hub groups; membership in any of them satisfies the rule."""
+        paths = [[self.vo, *group.split("/")] for group in self.groups] or [[self.vo]]
+        return [group_name(path, role) for path in paths for role in self.roles or (None,)]
+
+    def __str__(self) -> str:
+        """The rule in words."""
+        wanted = [f"group {' or '.join(self.groups)}"] if self.groups else []
+        wanted += [f"role {' or '.join(self.roles)}"] if self.roles else []
+        return f"{self.vo} ({', '.join(wanted)})" if wanted else self.vo
+
+
+def check_keys(
+    where: str, given: Iterable[object], known: Iterable[str], hints: Mapping[str, str] | None = None
+) -> None:
+    """Refuse a key that is not known, and say which may have been meant."""
+    known = list(known)
+    for key in given:
+        if key in known:
+            continue
+        close = difflib.get_close_matches(str(key), known, n=1)
+        hint = (hints or {}).get(str(key)) or (f"did you mean {close[0]!r}?" if close else "")
+        raise SettingsError(f"{where}: unknown key {key!r}; {hint or 'known are ' + ', '.join(known)}")
+
+
+def check_url(where: str, given: object) -> str:
+    """Return an https address, or refuse what is none."""
+    try:
+        parts = urlsplit(given) if isinstance(given, str) else None
+        valid = parts and parts.scheme == "https" and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or parts.username is not None or re.search(r"\s", given):
+        raise SettingsError(f"{where} is {given!r}; allowed is an https:// address with a host name")
+    return given
+
+
+def check_issuer(where: str, given: object) -> str:
+    """Return the address of an issuer without a slash at its end."""
+    url = check_url(where, given)
+    if "?" in url or "#" in url:
+        raise SettingsError(f"{where} is {given!r}; allowed is an address without '?' and '#'")
+    return url.rstrip("/")
+
+
+def check_host_name(where: str, given: object) -> str:
+    """Return a public host name."""
+    if not isinstance(given, str) or not HOST_NAME.fullmatch(given):
+        raise SettingsError(
+            f"{where} is {given!r}; allowed is a full host name in small letters, such as notebooks.example.org"
+        )
+    return given
+
+
+def check_texts(where: str, given: object) -> tuple[str, ...]:
+    """Return a list of texts without blanks around."""
+    if not isinstance(given, (list, tuple)) or not all(isinstance(item, str) and item.strip() for item in given):
+        raise SettingsError(f"{where} is {given!r}; allowed is a list of texts")
+    return tuple(item.strip() for item in given)
+
+
+def check_rules(where: str, given: object) -> list[VoRule]:
+    """Return the rules of a list of VOs, each a name or a mapping with name, groups and roles."""
+    if not isinstance(given, (list, tuple)) or not given:
+        raise SettingsError(f"{where} is {given!r}; allowed is a list of one VO or more, such as [vo.notebooks.egi.eu]")
+    return [_check_rule(f"{where}[{index}]", item) for index, item in enumerate(given)]
+
+
+def _check_rule(where: str, given: object) -> VoRule:
+    """Return one rule."""
+    item: Mapping[str, Any] = {"name": given} if isinstance(given, str) else given  # type: ignore[assignment]
+    if not isinstance(item, Mapping):
+        raise SettingsError(f"{where} is {given!r}; allowed is a VO's name or a mapping of {', '.join(RULE_KEYS)}")
+    check_keys(where, item, RULE_KEYS)
+    name = item.get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"[^\s:/#%]+", name):
+        raise SettingsError(
+            f"{where}.name is {name!r}; allowed is the VO's own name, such as vo.notebooks.egi.eu, no entitlement"
+        )
+    rule = VoRule(
+        name,
+        groups=check_texts(f"{where}.groups", item.get("groups", [])),
+        roles=check_texts(f"{where}.roles", item.get("roles", [])),
+    )
+    try:
+        too_long = [text for text in rule.group_names if len(text) > MAX_NAME]
+    except EntitlementError as error:
+        raise SettingsError(f"{where} is {given!r}; {error}") from error
+    if too_long:
+        raise SettingsError(f"{where} gives the group {too_long[0]!r}; allowed are at most {MAX_NAME} characters")
+    return rule
+
+
+def enrolment_template(issuer: str) -> str:
+    """Return where a person enrols in a VO, with ``{vo}`` for its name; nothing if the issuer is no Check-in."""
+    base, separator, realm = issuer.rpartition("/realms/")
+    return f"{base}/realms/id/account/#/enroll?groupPath=/{{vo}}" if separator and realm == "egi" else ""
+
+
+def enrolment_url(template: str, vo: str) -> str:
+    """Return where a person enrols in this VO."""
+    return template.replace("{vo}", quote(vo, safe=""))
+
+
+def logout_url(issuer: str, client_id: str, back: str | None = None) -> str:
+    """Return the address that ends the session at the provider, and leads back if an address is given."""
+    query = {"client_id": client_id} | ({"post_logout_redirect_uri": back} if back else {})
+    return f"{issuer}{ENDPOINTS['logout']}?{urlencode(query)}"

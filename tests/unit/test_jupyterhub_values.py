@@ -1,0 +1,361 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role jupyterhub hands to the chart, and what its preflight refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+import yaml
+
+SITE = {
+    "egi_notebooks_domain": "notebooks.example.org",
+    "egi_notebooks_vos": ["vo.notebooks.egi.eu"],
+    "jupyterhub_oauth": {"environment": "production", "client_id": "egi-notebooks"},
+    "jupyterhub_oauth_client_secret": "correct-horse-battery-staple",
+}
+
+
+@pytest.fixture(scope="session")
+def schema(root):
+    """The schema of the official chart."""
+    path = root.parent / "shared/z2jh/values.schema.yaml"
+    if not path.exists():
+        pytest.skip("the official chart's schema is not beside the repository")
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture(scope="session")
+def chart_values(root):
+    """The official chart's own values, which Helm merges ours into before it asks the schema."""
+    path = root.parent / "shared/z2jh/values.yaml"
+    if not path.exists():
+        pytest.skip("the official chart's values are not beside the repository")
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture(scope="session")
+def full_site(tmp_path_factory):
+    """A site that sets everything."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    (folder / "secret").write_text("correct-horse-battery-staple\n")
+    return {
+        "egi_notebooks_domain": "notebooks.lab.test",
+        "egi_notebooks_mirror": "https://mirror.lab.test",
+        "egi_notebooks_namespace": "notebooks",
+        "egi_notebooks_ca_file": str(folder / "ca.crt"),
+        "jupyterhub_vos": ["vo.a", {"name": "vo.b", "groups": ["training"], "roles": ["member"]}],
+        "jupyterhub_oauth": {
+            "issuer": "https://aai.lab.test/auth/realms/egi",
+            "client_id": "egi-notebooks",
+            "admin": [{"name": "vo.a", "roles": ["vm_operator"]}],
+            "offline_access": True,
+            "scopes": ["openid", "voperson_id", "entitlements"],
+        },
+        "jupyterhub_oauth_client_secret_file": str(folder / "secret"),
+        "jupyterhub_user_image": "registry.example.org:5000/notebooks/lab:2026.1",
+        "jupyterhub_user_command": ["/usr/local/bin/start", "jupyterhub-singleuser"],
+        "jupyterhub_user_memory_limit": "4G",
+        "jupyterhub_user_memory_guarantee": "1G",
+        "jupyterhub_user_cpu_limit": "1.5",
+        "jupyterhub_user_cpu_guarantee": 1,
+        "jupyterhub_user_start_timeout": "120",
+        "jupyterhub_user_idle_timeout": 600,
+        "jupyterhub_homes_pvc": "people",
+        "jupyterhub_metrics_namespace": "metrics",
+        "jupyterhub_ingress_class": "nginx",
+        "jupyterhub_ingress_tls": [{"hosts": ["notebooks.lab.test"], "secretName": "tls"}],
+        "jupyterhub_values": {"singleuser": {"memory": {"limit": "8G"}}, "cull": {"enabled": False}},
+    }
+
+
+@pytest.fixture(scope="session")
+def values(render_role):
+    return render_role("jupyterhub", "__jupyterhub_helm_values", **SITE)
+
+
+@pytest.fixture(scope="session")
+def full_values(render_role, full_site):
+    return render_role("jupyterhub", "__jupyterhub_helm_values", **full_site)
+
+
+def merged(base, over):
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    return base | {key: merged(base.get(key), value) for key, value in over.items()}
+
+
+@pytest.mark.parametrize("site", ["values", "full_values"])
+def test_the_official_chart_takes_the_values(site, schema, chart_values, request):
+    made = request.getfixturevalue(site)
+    jsonschema.Draft7Validator(schema).validate(merged(chart_values, made))
+
+
+@pytest.mark.parametrize("site", ["values", "full_values"])
+def test_no_secret_is_in_the_values(site, request):
+    text = json.dumps(request.getfixturevalue(site))
+    assert "correct-horse" not in text
+    assert "cookie_secret" not in text
+
+
+def test_the_values_are_the_same_at_each_run(render_role, values):
+    assert render_role("jupyterhub", "__jupyterhub_helm_values", **SITE) == values
+
+
+def test_what_helm_gives_back_equals_what_it_was_given(full_values):
+    def none_in(data):
+        items = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+        return data is None or any(none_in(item) for item in items)
+
+    assert json.loads(json.dumps(full_values)) == full_values
+    assert not none_in(full_values), "Helm drops keys without a value"
+
+
+def test_the_login_is_the_filter_s(values):
+    config = values["hub"]["config"]
+    assert config["JupyterHub"] == {"authenticator_class": "generic-oauth", "admin_access": False}
+    login = config["GenericOAuthenticator"]
+    assert login["oauth_callback_url"] == "https://notebooks.example.org/hub/oauth_callback"
+    assert login["allowed_groups"] == ["vo.notebooks.egi.eu"]
+    assert "http_request_kwargs" not in login
+    assert values["hub"]["extraEnv"]["OAUTH_CLIENT_SECRET"]["valueFrom"]["secretKeyRef"] == {
+        "name": values["hub"]["existingSecret"],
+        "key": "oauth_client_secret",
+    }
+
+
+def test_a_private_ca_is_mounted_where_the_hub_looks_for_it(full_values):
+    file = full_values["hub"]["extraFiles"]["oauth-ca.crt"]
+    assert file["stringData"].startswith("-----BEGIN CERTIFICATE-----")
+    login = full_values["hub"]["config"]["GenericOAuthenticator"]
+    assert login["http_request_kwargs"] == {"ca_certs": file["mountPath"]}
+
+
+def test_a_private_ca_of_the_mirror_is_not_asked_about_the_public_check_in(render_role, full_site):
+    site = full_site | {"jupyterhub_oauth": {"environment": "demo", "client_id": "x"}}
+    made = render_role("jupyterhub", "__jupyterhub_helm_values", **site)
+    assert "http_request_kwargs" not in made["hub"]["config"]["GenericOAuthenticator"]
+
+
+def test_the_hub_gets_the_very_files_of_the_collection(values, root):
+    files = values["hub"]["extraFiles"]
+    sources = {
+        "egi_notebooks_hub.py": root / "roles/jupyterhub/files/egi_notebooks_hub.py",
+        "egi_notebooks_entitlement.py": root / "plugins/module_utils/entitlement.py",
+        "403.html": root / "roles/jupyterhub/files/403.html",
+    }
+    assert {name: file["stringData"] for name, file in files.items()} == {
+        name: path.read_text().rstrip("\n") for name, path in sources.items()
+    }
+    # The hub imports from the folder of its configuration, and finds the page in its own templates.
+    assert {file["mountPath"].rpartition("/")[0] for name, file in files.items() if name.endswith(".py")} == {
+        "/usr/local/etc/jupyterhub"
+    }
+    assert files["403.html"]["mountPath"].rpartition("/")[0] in values["hub"]["templatePaths"]
+
+
+def test_a_changed_secret_changes_an_annotation_of_the_hub(render_role):
+    def annotation(value):
+        applied = {"result": {"data": {"cookie": "a", "oauth_client_secret": value}}}
+        made = render_role("jupyterhub", "__jupyterhub_helm_values", **SITE, __jupyterhub_secret_applied=applied)
+        return made["hub"]["annotations"]["egi.eu/secret-checksum"]
+
+    assert annotation("old") == annotation("old") != annotation("new")
+
+
+def test_another_chart_is_another_set_of_values(render_role, values):
+    assert values["custom"]["chart"] == "4.4.0"
+    made = render_role("jupyterhub", "__jupyterhub_helm_values", **SITE, __jupyterhub_chart_copy={"checksum": "abc"})
+    assert made["custom"]["chart"] == "abc"
+
+
+def test_no_image_is_asked_for_but_those_of_the_manifest(values):
+    hub, proxy, user = values["hub"], values["proxy"]["chp"], values["singleuser"]
+    assert f"{hub['image']['name']}:{hub['image']['tag']}" == "quay.io/jupyterhub/k8s-hub:4.4.0"
+    assert hub["initContainers"][0]["image"] == "quay.io/jupyterhub/k8s-hub:4.4.0"
+    assert f"{proxy['image']['name']}:{proxy['image']['tag']}" == "quay.io/jupyterhub/configurable-http-proxy:5.3.0"
+    assert f"{user['image']['name']}:{user['image']['tag']}" == "quay.io/jupyterhub/k8s-singleuser-sample:4.4.0"
+    # Each of these would need one more.
+    assert values["scheduling"]["userScheduler"]["enabled"] is False
+    assert values["scheduling"]["userPlaceholder"]["enabled"] is False
+    assert values["prePuller"] == {"hook": {"enabled": False}, "continuous": {"enabled": False}}
+    assert user["cloudMetadata"]["blockWithIptables"] is False
+
+
+def test_no_database_of_a_user_s_server_lies_in_the_home(values):
+    text = json.dumps([file["data"] for file in values["singleuser"]["extraFiles"].values()])
+    assert text.count(".sqlite") == 4
+    assert "/home" not in text
+    assert values["singleuser"]["extraEnv"]["JUPYTER_RUNTIME_DIR"].startswith("/tmp/")
+
+
+def test_a_site_s_own_values_win(full_values):
+    user = full_values["singleuser"]
+    assert user["image"] == {"name": "registry.example.org:5000/notebooks/lab", "tag": "2026.1"}
+    assert user["cmd"] == ["/usr/local/bin/start", "jupyterhub-singleuser"]
+    assert user["memory"] == {"limit": "8G", "guarantee": "1G"}
+    assert user["cpu"] == {"limit": 1.5, "guarantee": 1.0}
+    assert user["startTimeout"] == 120
+    assert user["storage"]["static"] == {"pvcName": "people", "subPath": "{escaped_username}"}
+    assert full_values["cull"]["enabled"] is False
+    assert full_values["cull"]["timeout"] == 600
+    assert full_values["ingress"] == {
+        "enabled": True,
+        "ingressClassName": "nginx",
+        "hosts": ["notebooks.lab.test"],
+        "tls": [{"hosts": ["notebooks.lab.test"], "secretName": "tls"}],
+    }
+    for policy in (full_values["hub"]["networkPolicy"], full_values["proxy"]["chp"]["networkPolicy"]):
+        assert policy["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"] == {
+            "kubernetes.io/metadata.name": "metrics"
+        }
+
+
+def test_files_come_from_the_mirror(render_role, full_site):
+    for name in ("helm", "chart"):
+        assert render_role("jupyterhub", f"__jupyterhub_{name}_artifact.url", **full_site).startswith(
+            "https://mirror.lab.test/"
+        )
+
+
+NODES = {
+    "resources": [
+        {"metadata": {"name": "m", "labels": {"kubernetes.io/hostname": "m"}}, "spec": {"taints": [{"key": "x"}]}},
+        {"metadata": {"name": "w2", "labels": {"kubernetes.io/hostname": "w2"}}, "spec": {}},
+        {"metadata": {"name": "w1", "labels": {"kubernetes.io/hostname": "w1"}}, "spec": {}},
+    ]
+}
+
+
+def volume(render_role, **variables):
+    found = {"resources": []}
+    made = render_role("jupyterhub", "__jupyterhub_objects", **SITE | {"__jupyterhub_db_found": found} | variables)
+    return made[1]["spec"]
+
+
+def node(spec):
+    return spec["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"][0]["values"]
+
+
+def test_the_database_s_node_is_chosen_once(render_role):
+    first = volume(render_role, __jupyterhub_nodes=NODES)
+    assert node(first) == ["w1"]
+    assert node(volume(render_role, jupyterhub_db_node="w9")) == ["w9"]
+    kept = {"resources": [{"spec": volume(render_role, jupyterhub_db_node="w2"), "status": {"phase": "Bound"}}]}
+    assert node(volume(render_role, __jupyterhub_db_found=kept, __jupyterhub_nodes=NODES)) == ["w2"]
+
+
+def test_the_database_survives_its_claim(render_role):
+    spec = volume(render_role, __jupyterhub_nodes=NODES)
+    assert spec["persistentVolumeReclaimPolicy"] == "Retain"
+    assert "uid" not in spec["claimRef"]
+    released = {"resources": [{"spec": spec, "status": {"phase": "Released"}}]}
+    assert volume(render_role, __jupyterhub_db_found=released)["claimRef"] == spec["claimRef"] | {
+        "uid": None,
+        "resourceVersion": None,
+    }
+
+
+#: What is wrong, the variables, and the beginning of the one line that says so.
+REFUSED = {
+    "no_domain": ({"egi_notebooks_domain": ""}, 'jupyterhub_domain (egi_notebooks_domain) is ""; allowed is'),
+    "capitals": (
+        {"egi_notebooks_domain": "N.example.org"},
+        'jupyterhub_domain (egi_notebooks_domain) is "N.example.org"; allowed is',
+    ),
+    "unresolvable": (
+        {"egi_notebooks_domain": "notebooks.invalid"},
+        'jupyterhub_domain (egi_notebooks_domain) is "notebooks.invalid", which the host unresolvable',
+    ),
+    "no_vo": ({"egi_notebooks_vos": []}, "jupyterhub_vos (egi_notebooks_vos) is []; allowed is a list"),
+    "no_secret": ({"jupyterhub_oauth_client_secret": ""}, "jupyterhub_oauth_client_secret and jupyterhub_oauth_"),
+    "two_secrets": (
+        {"jupyterhub_oauth_client_secret_file": "/etc/hostname"},
+        "jupyterhub_oauth_client_secret and jupyterhub_oauth_client_secret_file are both given",
+    ),
+    "no_secret_file": (
+        {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "/no/file"},
+        'jupyterhub_oauth_client_secret_file is "/no/file"; allowed is a file',
+    ),
+    "no_ca_file": (
+        {"jupyterhub_oauth_ca_file": "/no/ca"},
+        'jupyterhub_oauth_ca_file (egi_notebooks_ca_file) is "/no/ca"; allowed is',
+    ),
+    "no_chart": ({"jupyterhub_chart": "/no/chart"}, 'jupyterhub_chart is "/no/chart"; allowed is'),
+    "image": ({"jupyterhub_user_image": "lab"}, 'jupyterhub_user_image is "lab"; allowed is an image with its tag'),
+    "memory": ({"jupyterhub_user_memory_limit": "2Gi"}, 'jupyterhub_user_memory_limit is "2Gi" and'),
+    "path": ({"jupyterhub_db_path": "hub"}, 'jupyterhub_db_path is "hub"; allowed is an absolute path'),
+    "no_client": ({"jupyterhub_oauth": {"environment": "demo"}}, "checkin_oauth: client_id is None; allowed is a text"),
+    "http_callback": (
+        {"jupyterhub_oauth": {"environment": "demo", "client_id": "x", "callback_url": "http://n/hub/oauth_callback"}},
+        "checkin_oauth: callback_url is 'http://n/hub/oauth_callback'; allowed is an https:// address",
+    ),
+    "unknown_key": (
+        {"jupyterhub_oauth": {"environment": "demo", "client_id": "x", "vo": ["y"]}},
+        "checkin_oauth: settings: unknown key 'vo'; did you mean 'vos'?",
+    ),
+}
+
+PLAY = """
+- hosts: all
+  connection: local
+  gather_facts: false
+  tasks:
+    - block:
+        - ansible.builtin.include_role:
+            name: egi.notebooks.jupyterhub
+            tasks_from: preflight
+        - ansible.builtin.set_fact:
+            message: passed
+      rescue:
+        - ansible.builtin.set_fact:
+            message: "{{ ansible_failed_result.msg }}"
+    - ansible.builtin.copy:
+        content: "{{ message }}"
+        dest: "{{ playbook_dir }}/{{ inventory_hostname }}.txt"
+        mode: "0644"
+"""
+
+
+@pytest.fixture(scope="module")
+def messages(root, tmp_path_factory):
+    """What the role's preflight says to each bad input, and to a good one; each is a host of one run."""
+    folder = tmp_path_factory.mktemp("preflight")
+    chart = folder / "chart"
+    chart.mkdir()
+    (chart / "Chart.yaml").touch()
+    # A DNS that knows one name, and no download of the chart.
+    dns = folder / "bin/getent"
+    dns.parent.mkdir()
+    dns.write_text('#!/bin/sh\ntest "$2" = notebooks.example.org || exit 2\n')
+    dns.chmod(0o755)
+    site = SITE | {"jupyterhub_chart": str(chart)}
+    cases = {"good": {}} | {name: changes for name, (changes, _) in REFUSED.items()}
+    hosts = {name: site | changes | {"ansible_python_interpreter": sys.executable} for name, changes in cases.items()}
+    (folder / "play.yml").write_text(PLAY)
+    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    run = subprocess.run(
+        [sys.executable, "-m", "ansible.cli.playbook", "-i", str(folder / "hosts.json"), str(folder / "play.yml")],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"ANSIBLE_CONFIG": str(root / "ansible.cfg"), "PATH": f"{dns.parent}:{os.environ['PATH']}"},
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return {name: (folder / f"{name}.txt").read_text() for name in cases}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_refused_with_one_line(messages, case):
+    assert any(REFUSED[case][1] in line for line in messages[case].splitlines()), messages[case]
+
+
+def test_good_input_passes(messages):
+    assert messages["good"] == "passed"
