@@ -1,0 +1,66 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible runs of the tests, with their results as data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from access import PROJECT
+
+
+@dataclass
+class Run:
+    """What came of a run: exit status, changed tasks a host, messages of failed tasks, all that was printed."""
+
+    status: int
+    changed: dict[str, int]
+    failures: set[str]
+    changes: list[str]
+    output: str
+
+
+def failed(answer: dict) -> list[str]:
+    """Messages of a failed task; of a loop, those of its failed items."""
+    items = [item for item in answer.get("results", []) if item.get("failed")] or [answer]
+    return [str(item.get("msg", item)) for item in items if item.get("failed")]
+
+
+def playbook(name: str, *arguments: str | Path, inventory: str | Path = "inventories/lab") -> Run:
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, *arguments, f"playbooks/{name}.yml"]
+    environment = os.environ | {
+        "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "ANSIBLE_CALLBACKS_ENABLED": "",
+        "ANSIBLE_FORCE_COLOR": "false",
+        # An inventory elsewhere has the lab's variables, but not the chart beside it.
+        "CHART": os.environ.get("CHART") or str(PROJECT / "lab/charts/jupyterhub"),
+    }
+    result = subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=1200
+    )
+    output = result.stdout + result.stderr
+    document = result.stdout[result.stdout.find("{") :]
+    try:
+        report = json.JSONDecoder().raw_decode(document)[0]
+    except ValueError:
+        return Run(result.returncode, {}, {result.stderr.strip()}, [], output)
+    answers = [
+        (task["task"]["name"], host, answer)
+        for play in report["plays"]
+        for task in play["tasks"]
+        for host, answer in task["hosts"].items()
+    ]
+    return Run(
+        status=result.returncode,
+        changed={host: counts["changed"] for host, counts in report["stats"].items()},
+        failures={message for _, _, answer in answers for message in failed(answer)},
+        changes=[f"{host}: {task}" for task, host, answer in answers if answer.get("changed")],
+        output=output,
+    )

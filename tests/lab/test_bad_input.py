@@ -1,0 +1,113 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input is refused before anything is changed, by one line: which variable, what was given, what is allowed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from access import PROJECT, STATE
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from runs import playbook
+
+DOMAIN = "notebooks.lab.test"
+CERTIFICATE = "edge_ingress_certificate_file"
+KEY = "edge_ingress_key_file"
+
+
+def pair(folder, domain: str = DOMAIN, days: int = 30, foreign_key: bool = False) -> dict[str, str]:
+    """Variables for a certificate of the lab's CA, its chain, and its key (or another one)."""
+    issuer = x509.load_pem_x509_certificate((STATE / "ca/intermediate.crt").read_bytes())
+    issuer_key = serialization.load_pem_private_key((STATE / "ca/intermediate.key").read_bytes(), None)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
+    end = datetime.now(UTC) + timedelta(days=days)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(end - timedelta(days=60))
+        .not_valid_after(end)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+    if foreign_key:
+        key = ec.generate_private_key(ec.SECP256R1())
+    files = {CERTIFICATE: folder / "bad.crt", KEY: folder / "bad.key"}
+    chain = (certificate, issuer)
+    files[CERTIFICATE].write_bytes(b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain))
+    files[KEY].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return {name: str(path) for name, path in files.items()}
+
+
+def inventory(folder, hosts: dict) -> str:
+    """An inventory with the lab's variables and other hosts."""
+    path = folder / "hosts.yml"
+    path.write_text(yaml.safe_dump(hosts))
+    (folder / "group_vars").symlink_to(PROJECT / "inventories/lab/group_vars")
+    return str(path)
+
+
+def lab_hosts() -> dict:
+    return yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())
+
+
+def refused(result, *words: str) -> None:
+    assert result.status != 0, result.output
+    assert not any(result.changed.values()), result.changes
+    assert len(result.failures) == 1, result.failures
+    (message,) = result.failures
+    assert "\n" not in message.strip()
+    for word in words:
+        assert word in message, message
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"egi_notebooks_domain": ""}, ["egi_notebooks_domain"]),
+        ({"egi_notebooks_domain": "no-such-host.lab.test"}, ["egi_notebooks_domain", "no-such-host.lab.test"]),
+        ({"egi_notebooks_vos": []}, ["egi_notebooks_vos"]),
+    ],
+    ids=["domain missing", "domain not resolvable", "no VO"],
+)
+def test_a_bad_setting_is_refused(variables, words):
+    refused(playbook("site", "--extra-vars", json.dumps(variables)), *words)
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("flaw", "words"),
+    [
+        ({"foreign_key": True}, [KEY, "bad.key"]),
+        ({"domain": "other.lab.test"}, [CERTIFICATE, "other.lab.test", DOMAIN]),
+        ({"days": -1}, [CERTIFICATE, "expired"]),
+    ],
+    ids=["foreign key", "other domain", "expired"],
+)
+def test_a_bad_certificate_is_refused(flaw, words, tmp_path):
+    refused(playbook("site", "--extra-vars", json.dumps(pair(tmp_path, **flaw))), *words)
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_host_in_no_known_group_is_refused(tmp_path):
+    hosts = lab_hosts() | {"cooks": {"hosts": {"nfs2.lab.test": None}}}
+    refused(playbook("site", inventory=inventory(tmp_path, hosts)), "nfs2.lab.test", "masters", "workers")
+
+
+@pytest.mark.usefixtures("lab")
+def test_an_inventory_without_a_master_is_refused(tmp_path):
+    hosts = {group: content for group, content in lab_hosts().items() if group != "masters"}
+    refused(playbook("site", inventory=inventory(tmp_path, hosts)), "masters")

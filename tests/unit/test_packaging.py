@@ -1,0 +1,101 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as a tarball: what is in it, and that it works where nothing else of the repository is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PLAYBOOKS = sorted(path.stem for path in (PROJECT / "playbooks").glob("*.yml"))
+WANTED = {"MANIFEST.json", "FILES.json", "README.md", "LICENSE", "meta", "plugins", "roles", "playbooks", "changelogs"}
+
+
+def galaxy(*arguments: str | Path) -> None:
+    command = [BIN / "ansible-galaxy", "collection", *arguments]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("build")
+    galaxy("build", "--output-path", folder)
+    (built,) = folder.glob("egi-notebooks-*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(tarball, tmp_path_factory) -> Path:
+    """A collections path with nothing but this collection; its dependencies are this Python's."""
+    folder = tmp_path_factory.mktemp("collections")
+    # --force: the clone itself counts as installed.
+    galaxy("install", "--force", "--no-deps", "--offline", "--collections-path", folder, tarball)
+    return folder
+
+
+def test_the_tarball_holds_what_runs_by_name_and_nothing_else(tarball):
+    with tarfile.open(tarball) as archive:
+        members = archive.getnames()
+    assert {name.split("/")[0] for name in members} <= WANTED
+    assert {"meta", "plugins", "roles", "playbooks"} <= {name.split("/")[0] for name in members}
+    assert not [name for name in members if "__pycache__" in name]
+
+
+def test_every_role_and_playbook_is_in_the_tarball(tarball):
+    with tarfile.open(tarball) as archive:
+        members = archive.getnames()
+    for path in (*(PROJECT / "playbooks").glob("*.yml"), *(PROJECT / "roles").glob("*/tasks/main.yml")):
+        assert str(path.relative_to(PROJECT)) in members
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_installed_playbook_runs_by_name(playbook, installed, tmp_path):
+    configuration = tmp_path / "ansible.cfg"
+    configuration.touch()
+    inventory = tmp_path / "hosts.yml"
+    groups = ("masters", "edges", "workers", "nfs_servers")
+    inventory.write_text(yaml.safe_dump({group: {"hosts": {f"{group}.example.org": None}} for group in groups}))
+    environment = os.environ | {
+        "ANSIBLE_COLLECTIONS_PATH": str(installed),
+        "ANSIBLE_CONFIG": str(configuration),
+        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible"),
+    }
+    result = subprocess.run(
+        [BIN / "ansible-playbook", "--syntax-check", "-i", inventory, f"egi.notebooks.{playbook}"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_collection_that_is_used_is_a_dependency():
+    declared = set(yaml.safe_load((PROJECT / "galaxy.yml").read_text())["dependencies"]) | {
+        "ansible.builtin",
+        "egi.notebooks",
+    }
+    for path in (*(PROJECT / "roles").rglob("*.yml"), *(PROJECT / "playbooks").glob("*.yml")):
+        used = {".".join(key.split(".")[:2]) for key in _action_names(yaml.safe_load(path.read_text()))}
+        assert used <= declared, path
+
+
+def _action_names(node) -> set[str]:
+    """Every key that looks like a fully qualified module name."""
+    if isinstance(node, list):
+        return {name for item in node for name in _action_names(item)}
+    if not isinstance(node, dict):
+        return set()
+    own = {key for key in node if isinstance(key, str) and key.count(".") == 2 and key.replace(".", "").isidentifier()}
+    return own | {name for value in node.values() for name in _action_names(value)}
