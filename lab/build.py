@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -211,11 +210,3 @@ def build(names: list[str] | None = None) -> dict[str, Path]:
                     flush=True,
                 )
     return folders
-
-
-def prune(keep: dict[str, Path]) -> None:
-    """Remove folders of parts as they were before a change of their recipe or version."""
-    kept = {path.name for path in keep.values()}
-    for path in (CACHE / "parts").iterdir():
-        if path.name not in kept:
-            shutil.rmtree(path)
