@@ -53,6 +53,8 @@ def record(lab, **seconds: float) -> None:
 def member(lab, tmp_path_factory):
     """A member's browser after the first login, in JupyterLab; the tests below go on in it, one after the other."""
     delete_servers(lab)
+    # JupyterLab would open again what an earlier run of these tests left open.
+    lab.host("nfs").check_output(f"rm -rf {HOMES}/*/.jupyter/lab/workspaces {HOMES}/*/proof.txt")
     with browser(lab, tmp_path_factory.mktemp("member")) as person:
         clicked = person.log_in(lab.url, "member", lab.secret("password-member"))
         ready = person.wait_for_lab()

@@ -185,7 +185,9 @@ def test_no_image_is_asked_for_but_those_of_the_manifest(values):
     # Each of these would need one more.
     assert values["scheduling"]["userScheduler"]["enabled"] is False
     assert values["scheduling"]["userPlaceholder"]["enabled"] is False
-    assert values["prePuller"] == {"hook": {"enabled": False}, "continuous": {"enabled": False}}
+    assert values["prePuller"]["hook"] == {"enabled": False}
+    assert values["prePuller"]["continuous"] == {"enabled": True}
+    assert values["prePuller"]["pause"]["image"]["name"] == "registry.k8s.io/pause"
     assert user["cloudMetadata"]["blockWithIptables"] is False
 
 

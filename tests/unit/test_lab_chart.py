@@ -301,6 +301,22 @@ def test_no_storage_class_is_not_the_default_class(render):
     assert "storageClassName" not in render(LEAST)["PersistentVolumeClaim", "hub-db-dir"]["spec"]
 
 
+def test_workers_fetch_every_image_that_users_may_choose_and_helm_does_not_wait_for_it(render):
+    values = {
+        "prePuller": {"continuous": {"enabled": True}, "extraImages": {"tool": {"name": "quay.io/e/tool", "tag": "1"}}},
+        "singleuser": {"profileList": [{"display_name": "A", "kubespawner_override": {"image": "quay.io/e/a:2"}}]},
+    }
+    puller = render(merged(LEAST, values))["DaemonSet", "continuous-image-puller"]["spec"]
+    assert puller["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": "100%"}
+    pod = puller["template"]["spec"]
+    assert {image["name"]: image["image"] for image in pod["initContainers"]} == {
+        "image-pull-singleuser": "quay.io/jupyterhub/k8s-singleuser-sample:4.4.0",
+        "image-pull-profile-0": "quay.io/e/a:2",
+        "image-pull-extra-tool": "quay.io/e/tool:1",
+    }
+    assert [c["image"] for c in pod["containers"]] == ["registry.k8s.io/pause:3.10.1"]
+
+
 @pytest.mark.parametrize(
     ("db", "claim", "upgrade"),
     [
@@ -363,7 +379,6 @@ def test_network_policies(render):
     ("values", "words"),
     [
         ({"prePuller": {"hook": {"enabled": True}}}, ["prePuller.hook.enabled", "CHART=official"]),
-        ({"prePuller": {"continuous": {"enabled": True}}}, ["prePuller.continuous.enabled", "CHART=official"]),
         ({"scheduling": {"userScheduler": {"enabled": True}}}, ["scheduling.userScheduler.enabled", "CHART=official"]),
         ({"scheduling": {"podPriority": {"enabled": True}}}, ["scheduling.podPriority.enabled"]),
         ({"scheduling": {"userPlaceholder": {"replicas": 2}}}, ["scheduling.userPlaceholder.replicas is 2"]),
