@@ -1,9 +1,9 @@
 # `make lab`: the whole service on this machine. `make test`: every test. `make help` lists the rest.
 SHELL := /bin/bash
 CACHE := $(or $(EGI_NOTEBOOKS_CACHE),$(HOME)/.cache/egi-notebooks)
-# The newest Python here that ansible-core takes.
+# The newest Python here that ansible-core takes; of an activated environment, the one below it.
 PYTHON := $(shell for v in 3.14 3.13 3.12; do for p in $$(type -ap python$$v) $$HOME/.pyenv/versions/$$v.*/bin/python; \
-	do [ -x $$p ] && $$p -c 'import venv, ssl' 2>/dev/null && echo $$p && exit; done; done)
+	do [ -x $$p ] && $$p -c 'import os, ssl, sys, venv; print(os.path.realpath(sys._base_executable))' 2>/dev/null && exit; done; done)
 VENV := $(CACHE)/venv-$(shell { cat requirements.txt; echo $(PYTHON); } | sha256sum | cut -c1-16)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
