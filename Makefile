@@ -18,7 +18,7 @@ $(VENV)/ready:
 	@[ -n "$(PYTHON)" ] || { echo "no Python 3.12 or newer found" >&2; exit 1; }
 	@echo "==> making the Python environment ($$($(PYTHON) --version)), once"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --require-hashes -r requirements.txt
+	@$(VENV)/bin/pip install --quiet --no-compile --require-hashes -r requirements.txt
 	@touch $@
 
 lock: venv  ## write requirements.txt anew from requirements.in

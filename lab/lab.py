@@ -121,14 +121,14 @@ def up() -> None:
     _say(f"ready in {time.monotonic() - started:.0f} s")
     print(f"""
     EGI Notebooks: {SERVICE_URL}   (`make lab-open` lets this machine's browser in)
-      a member of the VO:  member    {_password("member")}
-      an outsider:         outsider  {_password("outsider")}
+      a member of the VO:  member, with the password in {_password_file("member")}
+      an outsider:         outsider, {_password_file("outsider")}
     Status: make lab-status    Stop: make lab-down
 """)
 
 
-def _password(user: str) -> str:
-    return (STATE / "secrets" / f"password-{user}").read_text()
+def _password_file(user: str) -> Path:
+    return STATE / "secrets" / f"password-{user}"
 
 
 def down() -> None:

@@ -1,10 +1,10 @@
-# Included by the Makefile. The order of `test` is from fast to slow; pytest's summary of the lab comes last.
+# Included by the Makefile.
 # PATH and the virtual environment (`$(VENV_READY)`) are the Makefile's.
 MOLECULE_SCENARIO ?= lab
 TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
-.PHONY: lint sanity test-unit test-molecule test-lab test-packages test test-all benchmark
+.PHONY: lint sanity test-unit test-host test-molecule test-lab test-destroy test-packages test benchmark
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .
@@ -32,12 +32,16 @@ test-packages:
 test-lab: $(VENV_READY) test-packages  ## ask the running lab, as an operator and as a user with a browser
 	$(IN_LAB) pytest tests/lab
 
-test: lint test-unit  ## lint and unit tests: what needs no lab
+test-destroy: $(VENV_READY)  ## take the service away from the running lab
+	$(IN_LAB) pytest tests/destroy
 
-test-all:  ## lint, unit tests, and the whole service on fresh nodes of the lab
-	$(MAKE) test
-	$(MAKE) test-molecule
-	$(MAKE) test-lab
+test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it is down
+	pytest tests/host
+
+# Everything that takes long to get ready comes first, so that one pytest at the end has the summary of all.
+test:  ## everything: lint, the lab itself, site.yml on fresh nodes, unit tests, the service as operator and as user
+	$(MAKE) lint test-host test-molecule test-packages
+	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest tests/unit tests/lab tests/destroy
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python benchmarks/run.py

@@ -6,9 +6,16 @@
 # Removes from a node what stays in the kernel when its services have stopped, and prints each thing that it removed.
 set -u
 
-grep -o ' /\(var/lib/kubelet\|run/containerd\|run/netns/cni-\)[^ ]*' /proc/mounts | sort -r | while read -r mount; do
+mounts() { grep -o ' /\(var/lib/kubelet\|run/containerd\|run/netns/cni-\)[^ ]*' /proc/mounts | sort -r; }
+
+mounts | while read -r mount; do
     umount "$mount" && echo "mount $mount"
 done
+# Below these directories all is deleted next: a home that is still mounted there would go with them.
+if [ -n "$(mounts)" ]; then
+    echo "still mounted, so nothing is deleted:" $(mounts) >&2
+    exit 1
+fi
 
 for link in flannel.1 cni0; do
     if ip link show "$link" >/dev/null 2>&1; then

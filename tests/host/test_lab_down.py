@@ -1,0 +1,81 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab leaves on the machine that it runs on: nothing but its folder in the cache.
+
+Starts over with fresh nodes, so it runs before the tests that need the service: ``make test-host``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.settings import CACHE, NAMESPACE, NODES
+
+COMMANDS = {
+    "interfaces": ["ip", "-oneline", "link"],
+    "addresses": ["ip", "-oneline", "address"],
+    "routes": ["ip", "route", "show", "table", "all"],
+    "namespaces": ["ip", "netns", "list"],
+    "loop devices": ["losetup", "--list"],
+}
+FILES = {"mounts": "/proc/self/mounts", "hosts": "/etc/hosts", "resolver": "/etc/resolv.conf"}
+PACKET_FILTERS = (["nft", "list", "ruleset"], ["iptables-save"])
+
+
+def lab(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "lab", *arguments], check=True)
+
+
+def host() -> dict[str, str]:
+    """What stands on the machine outside of any file of ours."""
+    state = {
+        name: subprocess.run(argv, check=True, capture_output=True, text=True).stdout for name, argv in COMMANDS.items()
+    }
+    state |= {name: Path(path).read_text() for name, path in FILES.items()}
+    for argv in PACKET_FILTERS:
+        try:
+            state[argv[0]] = subprocess.run(argv, check=False, capture_output=True, text=True).stdout
+        except FileNotFoundError:
+            state[argv[0]] = ""
+    return state
+
+
+def processes() -> list[str]:
+    """Command lines of what runs from the lab's parts or inside its network."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if NAMESPACE in words or any(word.startswith((f"{CACHE}/parts", f"{CACHE}/lab")) for word in words):
+            found.append(" ".join(words))
+    return found
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    lab("down")
+    return host()
+
+
+def test_nodes_boot_and_everything_of_theirs_is_gone_when_they_are_down(before):
+    lab("nodes", "--fresh")
+    try:
+        assert len([line for line in processes() if "umid=" in line]) >= len(NODES)
+        # While it runs the host has the namespace's name, and that alone.
+        during = host()
+        assert NAMESPACE in during["namespaces"]
+        assert {key: during[key] for key in ("interfaces", "routes", "hosts")} == {
+            key: before[key] for key in ("interfaces", "routes", "hosts")
+        }
+    finally:
+        lab("down")
+    assert processes() == []
+    assert host() == before
+    assert not Path("/etc/netns", NAMESPACE).exists()
