@@ -68,6 +68,7 @@ def main() -> int:
     first, _ = playbook("site", "site-first")
     second, printed = playbook("site", "site-second")
     changed = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", printed))
+    checks, _ = playbook("preflight", "preflight")
     timed(*IN_LAB, "pytest", "tests/lab/test_user.py", log="user")
     spawns = json.loads((OUTPUT / "timings.json").read_text())
     fresh_nodes("nodes-for-ansible")
@@ -80,6 +81,7 @@ def main() -> int:
         Figure("make lab, warm cache", (boot + first) / 60, 12, "min", f"nodes {boot:.0f} s + site.yml {first:.0f} s"),
         Figure("second site.yml: changed tasks", changed, 0, ""),
         Figure("second site.yml / first", second / first, 0.25, "ratio", f"{second:.0f} s / {first:.0f} s"),
+        Figure("preflight.yml of 4 hosts", checks, 15, "s"),
         Figure("cluster.yml / by hand", by_ansible / by_hand, 1.5, "ratio", f"{by_ansible:.0f} s / {by_hand:.0f} s"),
         Figure("first server, from the login's click to JupyterLab", spawns["first_spawn"], 30, "s"),
         Figure("second server, from the click to JupyterLab", spawns["second_spawn"], 20, "s"),

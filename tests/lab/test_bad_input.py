@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,44 +73,34 @@ def refused(result, *faults: list[str]) -> None:
         assert any(all(word in line for word in words) for line in message.splitlines()), message
 
 
-@pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"egi_notebooks_domain": ""}, ["egi_notebooks_domain"]),
-        ({"egi_notebooks_domain": "no-such-host.lab.test"}, ["egi_notebooks_domain", "no-such-host.lab.test"]),
-        ({"egi_notebooks_vos": []}, ["egi_notebooks_vos"]),
-    ],
-    ids=["domain missing", "domain not resolvable", "no VO"],
-)
-def test_a_bad_setting_is_refused(variables, words):
-    refused(playbook("site", "--extra-vars", json.dumps(variables)), words)
+# One run tells all faults, so that a run here tries several; what excludes one another is in another run.
+NO_VO = {"egi_notebooks_vos": []}
+NO_DOMAIN = {"egi_notebooks_domain": ""}
+UNKNOWN_DOMAIN = {"egi_notebooks_domain": "no-such-host.lab.test"}
 
 
 @pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(
-    ("flaw", "words"),
+    ("variables", "flaw", "faults"),
     [
-        ({"foreign_key": True}, [KEY, "bad.key"]),
-        ({"domain": "other.lab.test"}, [CERTIFICATE, "other.lab.test", DOMAIN]),
-        ({"days": -1}, [CERTIFICATE, "expired"]),
+        (NO_DOMAIN | NO_VO, {}, [["egi_notebooks_domain"], ["egi_notebooks_vos", "[]"]]),
+        (UNKNOWN_DOMAIN, {"foreign_key": True}, [["egi_notebooks_domain", "no-such-host.lab.test"], [KEY, "bad.key"]]),
+        ({}, {"domain": "other.lab.test"}, [[CERTIFICATE, "other.lab.test", DOMAIN]]),
+        ({}, {"days": -1}, [[CERTIFICATE, "expired"]]),
     ],
-    ids=["foreign key", "other domain", "expired"],
+    ids=["no domain and no VO", "unknown domain and foreign key", "certificate of another domain", "expired"],
 )
-def test_a_bad_certificate_is_refused(flaw, words, tmp_path):
-    refused(playbook("site", "--extra-vars", json.dumps(pair(tmp_path, **flaw))), words)
+def test_bad_settings_are_refused(variables, flaw, faults, tmp_path):
+    given = variables | (pair(tmp_path, **flaw) if flaw else {})
+    refused(playbook("site", "--extra-vars", json.dumps(given)), *faults)
 
 
 @pytest.mark.usefixtures("lab")
-def test_a_host_in_no_known_group_is_refused(tmp_path):
-    hosts = lab_hosts() | {"cooks": {"hosts": {"nfs2.lab.test": None}}}
-    refused(playbook("site", inventory=inventory(tmp_path, hosts)), ["nfs2.lab.test", "masters", "workers"])
-
-
-@pytest.mark.usefixtures("lab")
-def test_an_inventory_without_a_master_is_refused(tmp_path):
+def test_a_host_in_no_known_group_and_the_lack_of_a_master_are_refused(tmp_path):
     hosts = {group: content for group, content in lab_hosts().items() if group != "masters"}
-    refused(playbook("site", inventory=inventory(tmp_path, hosts)), ["masters"])
+    hosts |= {"cooks": {"hosts": {"nfs2.lab.test": None}}}
+    result = playbook("site", inventory=inventory(tmp_path, hosts))
+    refused(result, ["nfs2.lab.test", "masters", "workers"], ["masters is an empty group"])
 
 
 @pytest.mark.usefixtures("lab")
@@ -132,9 +121,7 @@ def test_all_faults_of_all_hosts_are_told_at_once(tmp_path):
 
 
 @pytest.mark.usefixtures("lab")
-def test_the_checks_pass_on_a_finished_service_and_take_little_time():
-    start = time.monotonic()
+def test_the_checks_pass_on_a_finished_service():
     result = playbook("preflight")
     assert result.status == 0, result.failures
     assert not any(result.changed.values())
-    assert time.monotonic() - start < 15

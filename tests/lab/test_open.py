@@ -31,7 +31,9 @@ def status(lab, address: str, url: str) -> str:
 @pytest.fixture
 def opened(lab):
     command = [*OUTSIDE, sys.executable, "-m", "lab", "open"]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # Another mount namespace has another working directory.
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     yield process
     process.send_signal(signal.SIGINT)
     process.wait(timeout=10)
