@@ -4,7 +4,8 @@ MOLECULE_SCENARIO ?= lab
 TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
-.PHONY: lint sanity test-unit test-host test-molecule test-lab test-destroy test-packages test benchmark
+.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-destroy \
+  test-packages test benchmark
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .
@@ -31,6 +32,9 @@ test-packages:
 
 test-lab: $(VENV_READY) test-packages  ## ask the running lab, as an operator and as a user with a browser
 	$(IN_LAB) pytest tests/lab
+
+test-faults: $(VENV_READY)  ## every fault on the running lab: power cuts, full disks, killed runs (PYTEST="-m quick": no harsh ones)
+	$(IN_LAB) pytest --capture=no tests/faults $(PYTEST)
 
 test-destroy: $(VENV_READY)  ## take the service away from the running lab
 	$(IN_LAB) pytest tests/destroy
