@@ -24,6 +24,9 @@ from lab.settings import NODES, Node
 CLUSTER = ("master", "edge", "worker")
 MACHINES = {node.name: node for node in NODES}
 HUB = "jupyterhub"
+#: Whatever proxy a test has put into the node's environment.
+KUBECTL = "env -u http_proxy -u https_proxy kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+HELM = "env -u http_proxy -u https_proxy KUBECONFIG=/etc/kubernetes/admin.conf /usr/local/bin/helm"
 RECOVERY = OUTPUT / "recovery.json"
 #: What kubeadm's bootstrap tokens look like.
 JOIN_TOKEN = re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")
@@ -46,8 +49,8 @@ class FaultyLab(Lab):
         return answer.stdout.strip()
 
     def kubectl(self, *arguments: str) -> str:
-        words = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--request-timeout=15s", *arguments]
-        return self.run("master", shlex.join(words), timeout=180)
+        limit = ["--request-timeout=15s"] if arguments[0] == "get" else []
+        return self.run("master", f"{KUBECTL} {shlex.join([*limit, *arguments])}", timeout=240)
 
     def kubectl_apply(self, document: dict | list[dict]) -> None:
         documents = document if isinstance(document, list) else [document]
@@ -59,8 +62,7 @@ class FaultyLab(Lab):
 
     def revision(self) -> int:
         """The revision of the hub's Helm release, which must be deployed."""
-        command = f"KUBECONFIG=/etc/kubernetes/admin.conf /usr/local/bin/helm list --namespace {HUB} --output json"
-        (release,) = json.loads(self.run("master", command))
+        (release,) = json.loads(self.run("master", f"{HELM} list --namespace {HUB} --output json"))
         assert release["status"] == "deployed", release
         return int(release["revision"])
 

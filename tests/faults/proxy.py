@@ -58,7 +58,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def site_proxy(address: str, port: int = 3128) -> Iterator[list[str]]:
-    """A proxy at this address of the lab's network; yields the growing list of what was asked, as ``CONNECT HOST:PORT``."""
+    """A proxy at this address of the lab's network; yields the growing list of requests, as ``CONNECT HOST:PORT``."""
     with _Server((address, port)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 from access import PROJECT
-from faults import CLUSTER, HUB, MACHINES, pick_home, wait_until
+from faults import CLUSTER, HELM, HUB, MACHINES, pick_home, wait_until
 from user import Kernel, Terminal, User
 
 from lab.nodes import ssh_options
@@ -41,8 +41,7 @@ def test_verification_is_switched_off_nowhere(lab):
     ]
     assert {str(path): found for path in sources if (found := unverified(path.read_text(errors="replace")))} == {}
     assert unverified(lab.kubectl("get", "configmaps,deployments,daemonsets", "-A", "--output=yaml")) == []
-    helm = f"KUBECONFIG=/etc/kubernetes/admin.conf /usr/local/bin/helm get values jupyterhub --namespace {HUB}"
-    assert unverified(lab.run("master", helm)) == []
+    assert unverified(lab.run("master", f"{HELM} get values jupyterhub --namespace {HUB}")) == []
     for node in CLUSTER:
         assert unverified(lab.run(node, "cat /etc/containerd/config.toml /etc/containerd/certs.d/*/hosts.toml")) == []
 
