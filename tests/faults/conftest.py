@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import uuid
+from pathlib import Path
 
 import pytest
 from access import OUTPUT
@@ -15,6 +16,13 @@ from faults import FaultyLab
 from user import User
 
 from lab.checkin import USERS, VO
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Whatever is not marked as quick is harsh, so that a run of other tests beside can leave it out by name."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("quick"):
+            item.add_marker("harsh")
 
 
 @pytest.fixture(scope="session")

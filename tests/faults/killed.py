@@ -38,17 +38,18 @@ def kill(run: subprocess.Popen) -> None:
     run.wait(timeout=30)
 
 
-def kill_when(lab, node: str, pattern: str, name: str, *arguments: str, timeout: float = 600, later: float = 0) -> None:
-    """Start a playbook; as soon as a node has a process of this command line, kill the run and that process."""
+def kill_when(lab, nodes: tuple[str, ...], pattern: str, name: str, timeout: float = 600, later: float = 0) -> None:
+    """Start a playbook; soon after one of the nodes runs a command like this, kill the run and that command."""
     # The brackets keep the search from finding its own shell.
-    search = f"pgrep --full {shlex.quote(f'[{pattern[0]}]{pattern[1:]}')}"
-    run = start(name, *arguments)
+    search = shlex.quote(f"[{pattern[0]}]{pattern[1:]}")
+    run = start(name)
     try:
         deadline = time.monotonic() + timeout
-        while not (found := lab.ssh(node, search).stdout.split()):
-            assert run.poll() is None, f"the run ended (status {run.returncode}) before {pattern!r} ran on {node}"
-            assert time.monotonic() < deadline, f"{pattern!r} did not run on {node} within {timeout:.0f} s"
+        while not any(lab.ssh(node, f"pgrep --full {search}").stdout for node in nodes):
+            assert run.poll() is None, f"the run ended (status {run.returncode}) before {pattern!r} ran on {nodes}"
+            assert time.monotonic() < deadline, f"{pattern!r} did not run on {nodes} within {timeout:.0f} s"
         time.sleep(later)
     finally:
         kill(run)
-    lab.ssh(node, f"kill -KILL {' '.join(found)}")
+    for node in nodes:
+        lab.ssh(node, f"pkill -KILL --full {search}")
