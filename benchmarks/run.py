@@ -73,7 +73,9 @@ def main() -> int:
     fresh_nodes("nodes-for-ansible")
     by_ansible, _ = playbook("cluster", "cluster-by-ansible")
     fresh_nodes("nodes-for-hands")
-    by_hand, _ = timed(*IN_LAB, "bash", "benchmarks/by_hand_cluster.sh", log="cluster-by-hand")
+    _, steps = timed(*IN_LAB, "bash", "benchmarks/by_hand_cluster.sh", log="cluster-by-hand")
+    # Its own sum: rendering the texts that a person has at hand doesn't count.
+    by_hand = float(re.search(r"^by hand, all steps +([0-9.]+) s", steps, re.MULTILINE)[1])
     figures = (
         Figure("make lab, warm cache", (boot + first) / 60, 12, "min", f"nodes {boot:.0f} s + site.yml {first:.0f} s"),
         Figure("second site.yml: changed tasks", changed, 0, ""),

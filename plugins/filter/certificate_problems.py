@@ -66,7 +66,8 @@ def _pem_blocks(text: str, what: str) -> list[tuple[str, bytes]]:
 def _certificates(text: str, what: str) -> list[x509.Certificate]:
     found = []
     for number, (label, der) in enumerate(_pem_blocks(text, what), 1):
-        if label not in ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"):
+        # Servers read blocks of this label alone.
+        if label != "CERTIFICATE":
             continue
         try:
             found.append(x509.load_der_x509_certificate(der))
@@ -178,18 +179,27 @@ def _strength_problems(chain: list[x509.Certificate]) -> list[str]:
     return problems
 
 
-def _key_problems(chain: list[x509.Certificate], key) -> list[str]:
-    """Whether the key is the first certificate's: a server's own certificate comes first."""
-    ours = _public_bytes(key.public_key())
-    owners = [number for number, item in enumerate(chain, 1) if _public_bytes(item.public_key()) == ours]
-    if not owners:
-        return [f"The private key does not belong to the certificate of {_name(chain[0].subject)}."]
-    if owners[0] > 1:
-        return [
-            f"The certificates are in the wrong order: the server's own ({_name(chain[owners[0] - 1].subject)}) is "
-            f"number {owners[0]} and must be the first, each followed by the one that signed it."
-        ]
-    return []
+def _owner(chain: list[x509.Certificate], key) -> int | None:
+    """The place of the certificate that the key belongs to."""
+    ours = _public_bytes(key.public_key()) if key is not None else None
+    return next((place for place, item in enumerate(chain) if _public_bytes(item.public_key()) == ours), None)
+
+
+def _server_place(chain: list[x509.Certificate], owner: int | None) -> int:
+    """The place of the server's own certificate: the key's, or the one that signed none of the others."""
+    if owner is not None:
+        return owner
+    signed_none = (
+        place for place, item in enumerate(chain) if not any(_signs(item, other) for other in chain if other != item)
+    )
+    return next(signed_none, 0)
+
+
+def _order_problem(chain: list[x509.Certificate], place: int) -> str:
+    return (
+        f"The certificates are in the wrong order: the server's own ({_name(chain[place].subject)}) is number "
+        f"{place + 1} and must be the first, each followed by the one that signed it."
+    )
 
 
 def _purpose_problems(server: x509.Certificate) -> list[str]:
@@ -251,10 +261,13 @@ def certificate_problems(
         problems.append(str(damage))
     if not chain:
         return problems
-    order = _key_problems(chain, key) if key is not None else []
+    owner = _owner(chain, key)
+    place = _server_place(chain, owner)
+    if key is not None and owner is None:
+        problems.append(f"The private key does not belong to the certificate of {_name(chain[place].subject)}.")
     # With the wrong one in front, whatever else could be said would be about another certificate.
-    if order:
-        return problems + order
+    if place > 0:
+        return [*problems, _order_problem(chain, place)]
     return [
         *problems,
         *_domain_problems(chain[0], domain),

@@ -37,7 +37,6 @@ def playbook(name: str, *arguments: str | Path, inventory: str | Path = "invento
     environment = os.environ | {
         "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_CALLBACKS_ENABLED": "",
         "ANSIBLE_FORCE_COLOR": "false",
         # An inventory elsewhere has the lab's variables, but not the chart beside it.
         "CHART": os.environ.get("CHART") or str(PROJECT / "lab/charts/jupyterhub"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import time
 import pytest
 from access import PROJECT
 
-#: The tests run inside the lab's network; this is outside.
-OUTSIDE = ["nsenter", "--target", "1", "--net", "--mount"]
+#: The tests run inside the lab's network, the `lab exec` that started them outside.
+OUTSIDE = ["nsenter", "--target", str(os.getppid()), "--net", "--mount"]
 
 
 def status(lab, address: str, url: str) -> str:
@@ -37,7 +38,9 @@ def opened(lab):
 
 
 def test_the_service_and_check_in_answer_on_the_loopback_until_interrupted(lab, opened):
-    printed = "".join(iter(opened.stdout.readline, "and open https://notebooks.lab.test. Ctrl-C ends the forward.\n"))
+    printed = ""
+    while "Ctrl-C" not in printed and (line := opened.stdout.readline()):
+        printed += line
     assert "127.0.0.1 notebooks.lab.test" in printed
     deadline = time.monotonic() + 20
     while status(lab, "127.0.0.1", f"{lab.url}/hub/login") != "200" and time.monotonic() < deadline:

@@ -120,6 +120,13 @@ def test_domain(names, domain, good):
             id="root first",
         ),
         pytest.param(
+            INTERMEDIATE.pem + SERVER.pem,
+            None,
+            f"The certificates are in the wrong order: the server's own ({DOMAIN}) is number 2 and must be the first, "
+            "each followed by the one that signed it.",
+            id="intermediate first",
+        ),
+        pytest.param(
             SERVER.pem,
             None,
             f"The chain is incomplete: {DOMAIN} is signed by Intermediate, which is neither in the file nor a trusted "
@@ -175,6 +182,12 @@ def test_domain(names, domain, good):
             id="dashes lost",
         ),
         pytest.param(
+            SERVER.pem.replace(" CERTIFICATE", " X509 CERTIFICATE"),
+            None,
+            "The certificate file holds no certificate: PEM is expected, with a line -----BEGIN CERTIFICATE-----.",
+            id="label that servers don't read",
+        ),
+        pytest.param(
             "",
             None,
             "The certificate file holds no certificate: PEM is expected, with a line -----BEGIN CERTIFICATE-----.",
@@ -208,6 +221,24 @@ def test_domain(names, domain, good):
 )
 def test_bad_files_are_told_in_one_sentence(certificate, key, sentence):
     assert check(certificate, key) == [sentence]
+
+
+def test_a_foreign_key_does_not_hide_the_wrong_order():
+    assert check(ROOT.pem + INTERMEDIATE.pem + SERVER.pem, STRANGER.private()) == [
+        f"The private key does not belong to the certificate of {DOMAIN}.",
+        f"The certificates are in the wrong order: the server's own ({DOMAIN}) is number 3 and must be the first, "
+        "each followed by the one that signed it.",
+    ]
+
+
+def test_a_damaged_key_does_not_hide_the_wrong_order():
+    key, order = check(INTERMEDIATE.pem + SERVER.pem, cut(SERVER.private()))
+    assert key == "The private key has no END line for block 1 (PRIVATE KEY): it was cut off."
+    assert order.startswith("The certificates are in the wrong order:")
+
+
+def test_a_missing_intermediate_is_not_known_without_trusted_roots():
+    assert check(SERVER.pem, trusted="") == []
 
 
 @pytest.mark.parametrize(

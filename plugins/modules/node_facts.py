@@ -1,0 +1,376 @@
+#!/usr/bin/python
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that the collection wants to know about a machine, in one quick call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_facts
+author: EGI Notebooks team (@EGI-Federation)
+version_added: 0.1.0
+short_description: All that the collection wants to know about a machine, in one quick call
+description:
+  - Reads a few files below C(/proc), C(/etc) and C(/run) and asks C(ip) twice, where M(ansible.builtin.setup) looks at
+    all hardware and takes many seconds.
+  - Compares the machine's clock with the control machine's. What the connection takes is no skew, so the clock is
+    compared with the interval between the moments before and after the call.
+  - Changes nothing. The names of the programs that listen are known to root alone.
+attributes:
+  check_mode:
+    support: full
+    description: Reads the same.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
+options:
+  paths:
+    description:
+      - Directories whose file system's space is of interest. Of one that does not exist yet it is its nearest parent's.
+    type: list
+    elements: path
+    default: [/var/lib/containerd, /var/lib/etcd, /var/lib/kubelet]
+"""
+
+EXAMPLES = r"""
+- name: Learn about the machine
+  egi.notebooks.node_facts:
+
+- name: Show the address that its default route uses
+  ansible.builtin.debug:
+    var: ansible_facts.egi_notebooks_node.default_ipv4.address
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: One fact.
+  type: dict
+  returned: always
+  contains:
+    egi_notebooks_node:
+      description: The machine.
+      type: dict
+      returned: always
+      contains:
+        nodename:
+          description: Host name as the machine itself has it.
+          type: str
+          sample: worker1.example.org
+        machine_id:
+          description: Content of C(/etc/machine-id), empty where there is none.
+          type: str
+          sample: 0af3c2d1b4e54f6a8c7d9e0f1a2b3c4d
+        distribution:
+          description: C(ID) of C(/etc/os-release).
+          type: str
+          sample: debian
+        distribution_version:
+          description: C(VERSION_ID) of C(/etc/os-release), empty where there is none.
+          type: str
+          sample: "13"
+        architecture:
+          description: As C(uname -m) tells it.
+          type: str
+          sample: x86_64
+        service_manager:
+          description: V(systemd), or the name of process 1.
+          type: str
+          sample: systemd
+        memory_mb:
+          description: Memory in MiB.
+          type: int
+          sample: 3932
+        processors:
+          description: Number of processors that are online.
+          type: int
+          sample: 2
+        is_node:
+          description: Whether the machine has joined a Kubernetes cluster, whichever.
+          type: bool
+          sample: false
+        swap:
+          description: Swap, and what brings it at the next start of the machine.
+          type: dict
+          contains:
+            active:
+              description: Files and devices that are swapped to now.
+              type: list
+              elements: str
+              sample: [/swap.img]
+            fstab:
+              description: Files and devices of swap in C(/etc/fstab).
+              type: list
+              elements: str
+              sample: [/swap.img]
+            units:
+              description: Units of systemd that bring swap without C(/etc/fstab), zram's among them.
+              type: list
+              elements: str
+              sample: [dev-zram0.swap]
+        addresses:
+          description: IPv4 addresses, those of the loopback interface left out.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: The address.
+              type: str
+              sample: 192.0.2.11
+            prefix:
+              description: Length of the network's prefix in bits.
+              type: int
+              sample: 24
+            network:
+              description: The network that the address lies in.
+              type: str
+              sample: 192.0.2.0/24
+            interface:
+              description: Name of the interface.
+              type: str
+              sample: eth0
+            mac:
+              description: Hardware address of the interface, empty where there is none.
+              type: str
+              sample: 02:00:00:00:00:0b
+            mtu:
+              description: Largest packet of the interface in bytes.
+              type: int
+              sample: 1500
+        default_ipv4:
+          description: That one of RV(ansible_facts.egi_notebooks_node.addresses) that packets to the world come from.
+            Empty where there is no default route.
+          type: dict
+        disks:
+          description: Space by path, in MiB.
+          type: dict
+          sample: {/var/lib/etcd: {total_mb: 11966, free_mb: 9804}}
+        listeners:
+          description: TCP and UDP ports that are listened on.
+          type: list
+          elements: dict
+          contains:
+            protocol:
+              description: V(tcp) or V(udp).
+              type: str
+              sample: tcp
+            port:
+              description: The port.
+              type: int
+              sample: 10250
+            process:
+              description: Name of the program, at most 15 characters of it. Empty for the kernel's own.
+              type: str
+              sample: kubelet
+        clock:
+          description: The machine's clock.
+          type: dict
+          contains:
+            time:
+              description: Unix time in seconds.
+              type: float
+              sample: 1794301200.25
+            synchronised:
+              description: Whether the kernel says that somebody keeps the clock right. Null where it says nothing.
+              type: bool
+              sample: true
+            skew:
+              description: Seconds that the clock is ahead of the control machine's at least, negative when behind.
+              type: float
+              sample: 0.0
+            uncertainty:
+              description: Seconds that the call took, by which the skew may be larger.
+              type: float
+              sample: 0.8
+"""
+
+import ctypes
+import glob
+import ipaddress
+import json
+import os
+import platform
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+#: The tests put a tree of their own in place of the machine's.
+ROOT = ""
+#: State of a listening socket in /proc/net/PROTOCOL.
+LISTENING = {"tcp": "0A", "udp": "07"}
+UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/run/systemd/generator.early",
+    "/run/systemd/generator.late",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
+#: Services that make and use swap by themselves.
+SWAP_SERVICES = {"dphys-swapfile", "swapspace", "systemd-swap", "zram-config", "zram-swap", "zramswap"}
+TIME_ERROR = 5
+
+
+def read(path: str) -> str:
+    """Return a file's content, or nothing where there is none."""
+    try:
+        with open(ROOT + path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def system() -> dict:
+    """Return name, identity and kind of the system."""
+    release = dict(line.split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line)
+    return {
+        "nodename": read("/proc/sys/kernel/hostname").strip(),
+        "machine_id": read("/etc/machine-id").strip(),
+        "distribution": release.get("ID", "").strip("\"'"),
+        "distribution_version": release.get("VERSION_ID", "").strip("\"'"),
+        "architecture": platform.machine(),
+        "service_manager": "systemd" if os.path.isdir(ROOT + "/run/systemd/system") else read("/proc/1/comm").strip(),
+        "memory_mb": int((read("/proc/meminfo").split() + ["MemTotal:", "0"])[1]) // 1024,
+        "processors": os.cpu_count(),
+        "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
+    }
+
+
+def swap() -> dict:
+    """Return the swap that is used, and all that would bring it back."""
+    table = [line.split() for line in read("/etc/fstab").splitlines() if not line.lstrip().startswith("#")]
+    return {
+        "active": [line.split()[0] for line in read("/proc/swaps").splitlines()[1:]],
+        "fstab": [entry[0] for entry in table if len(entry) > 2 and entry[2] == "swap"],
+        "units": sorted(swap_units()),
+    }
+
+
+def swap_units() -> set[str]:
+    """Return the units that some other unit wants and that bring swap, but for those made from /etc/fstab."""
+    found = set()
+    for folder in UNIT_FOLDERS:
+        for path in glob.glob(f"{ROOT}{folder}/*.wants/*") + glob.glob(f"{ROOT}{folder}/*.requires/*"):
+            name = os.path.basename(path)
+            kind = os.path.splitext(name)
+            brings_swap = kind[1] == ".swap" or (kind[1] == ".service" and kind[0] in SWAP_SERVICES)
+            if brings_swap and not is_masked(name) and "SourcePath=/etc/fstab" not in read(f"{folder}/{name}"):
+                found.add(name)
+    return found
+
+
+def is_masked(unit: str) -> bool:
+    """Tell whether systemd never starts the unit, or the target that wants all swap."""
+    names = [unit, "swap.target"] if unit.endswith(".swap") else [unit]
+    links = [f"{ROOT}/etc/systemd/system/{name}" for name in names]
+    return any(os.path.islink(link) and os.readlink(link) == "/dev/null" for link in links)
+
+
+def addresses(links: list[dict]) -> list[dict]:
+    """Return the IPv4 addresses that `ip -json address` tells."""
+    found = []
+    for link in links:
+        if "ifname" not in link or "LOOPBACK" in link["flags"]:
+            continue
+        for item in link.get("addr_info", []):
+            if item.get("family") != "inet":
+                continue
+            text = f"{item['local']}/{item['prefixlen']}"
+            found.append(
+                {
+                    "address": item["local"],
+                    "prefix": item["prefixlen"],
+                    "network": str(ipaddress.ip_interface(text).network),
+                    "interface": link["ifname"],
+                    "mac": link.get("address", ""),
+                    "mtu": link["mtu"],
+                }
+            )
+    return found
+
+
+def default_address(routes: list[dict], own: list[dict]) -> dict:
+    """Return the address that packets to the world come from, by what `ip -json route show default` tells."""
+    for route in sorted(routes, key=lambda item: item.get("metric", 0)):
+        for item in own:
+            if item["interface"] == route.get("dev") and route.get("prefsrc", item["address"]) == item["address"]:
+                return item
+    return {}
+
+
+def disk(path: str) -> dict:
+    """Return the space of the file system that holds the path, or will."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    space = os.statvfs(path)
+    return {
+        "total_mb": space.f_blocks * space.f_frsize >> 20,
+        "free_mb": space.f_bavail * space.f_frsize >> 20,
+    }
+
+
+def listeners() -> list[dict]:
+    """Return the ports that are listened on, with the names of the programs."""
+    sockets = {}
+    for protocol, state in LISTENING.items():
+        for line in (read(f"/proc/net/{protocol}") + read(f"/proc/net/{protocol}6")).splitlines():
+            words = line.split()
+            if len(words) > 9 and words[3] == state:
+                sockets[words[9]] = (protocol, int(words[1].rsplit(":", 1)[1], 16))
+    found = {(*socket, "") for socket in sockets.values()}
+    for path in glob.iglob(f"{ROOT}/proc/[0-9]*/fd/*"):
+        try:
+            socket = sockets.get(os.readlink(path)[len("socket:[") : -1])
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+        if socket:
+            process = read(path[len(ROOT) :].split("/fd/")[0] + "/comm").strip()
+            found = (found - {(*socket, "")}) | {(*socket, process)}
+    return [{"protocol": protocol, "port": port, "process": process} for protocol, port, process in sorted(found)]
+
+
+def is_synchronised() -> bool | None:
+    """Ask the kernel, whichever program keeps its clock right."""
+    try:
+        # The system call only reads when the first field of its structure is zero; the structure has 208 bytes.
+        answer = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(256))
+    except (OSError, AttributeError):
+        return None
+    return None if answer < 0 else answer != TIME_ERROR
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {
+                "type": "list",
+                "elements": "path",
+                "default": ["/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"],
+            }
+        },
+        supports_check_mode=True,
+    )
+    ip = module.get_bin_path("ip", required=True, opt_dirs=["/sbin", "/usr/sbin"])
+
+    def ask(*arguments: str) -> list[dict]:
+        return json.loads(module.run_command([ip, "-json", *arguments], check_rc=True)[1] or "[]")
+
+    own = addresses(ask("address"))
+    node = system()
+    node["swap"] = swap()
+    node["addresses"] = own
+    node["default_ipv4"] = default_address(ask("route", "show", "default"), own)
+    node["disks"] = {path: disk(path) for path in module.params["paths"]}
+    node["listeners"] = listeners()
+    # Last of all: the action plugin compares it with the moments before and after this program.
+    node["clock"] = {"synchronised": is_synchronised(), "time": time.time()}
+    module.exit_json(changed=False, ansible_facts={"egi_notebooks_node": node})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module tells about a machine that is made of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.egi.notebooks.plugins.action.node_facts import clock_skew
+from ansible_collections.egi.notebooks.plugins.modules import node_facts
+
+FILES = {
+    "proc/sys/kernel/hostname": "worker1.example.org\n",
+    "etc/machine-id": "0af3c2d1b4e54f6a8c7d9e0f1a2b3c4d\n",
+    "etc/os-release": 'PRETTY_NAME="Ubuntu 24.04 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n',
+    "proc/1/comm": "sysvinit\n",
+    "proc/meminfo": "MemTotal:        4026532 kB\nMemFree:  1 kB\nSwapTotal: 0 kB\n",
+    "proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n",
+}
+LINKS = [
+    {
+        "ifname": "lo",
+        "flags": ["LOOPBACK", "UP"],
+        "mtu": 65536,
+        "address": "00:00:00:00:00:00",
+        "addr_info": [{"family": "inet", "local": "127.0.0.1", "prefixlen": 8}],
+    },
+    {
+        "ifname": "eth0",
+        "flags": ["UP"],
+        "mtu": 1500,
+        "address": "02:00:00:00:00:0b",
+        "addr_info": [
+            {"family": "inet", "local": "10.0.2.15", "prefixlen": 24},
+            {"family": "inet6", "local": "fe80::1", "prefixlen": 64},
+        ],
+    },
+    {
+        "ifname": "eth1",
+        "flags": ["UP"],
+        "mtu": 1400,
+        "address": "02:00:00:00:00:0c",
+        "addr_info": [
+            {"family": "inet", "local": "192.0.2.11", "prefixlen": 24},
+            {"family": "inet", "local": "192.0.2.12", "prefixlen": 24},
+        ],
+    },
+    {"ifname": "veth1", "flags": ["UP"], "mtu": 1450, "address": "ee:ee:ee:ee:ee:ee", "addr_info": []},
+    {},
+]
+#: Port 10250 (280A) of process 7, 2049 (0801) of the kernel, a connection, and UDP port 53.
+SOCKETS = {
+    "tcp": "  sl local rem st\n"
+    "   0: 00000000:0801 00000000:0000 0A 0:0 0:0 0 0 0 20 1\n"
+    "   1: 0100007F:BEEF 0100007F:280A 01 0:0 0:0 0 0 0 21 1\n",
+    "tcp6": "  sl local rem st\n   0: 00000000000000000000000000000000:280A 0:0 0A 0:0 0:0 0 0 0 22 1\n",
+    "udp": "  sl local rem st\n   0: 3500007F:0035 00000000:0000 07 0:0 0:0 0 0 0 23 1\n",
+}
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine of files; returns a function that adds some."""
+    monkeypatch.setattr(node_facts, "ROOT", str(tmp_path))
+
+    def add(files):
+        for path, content in files.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(content)
+        return tmp_path
+
+    add(FILES)
+    return add
+
+
+def test_system(machine):
+    system = node_facts.system()
+    assert system | {"architecture": "", "processors": 0} == {
+        "nodename": "worker1.example.org",
+        "machine_id": "0af3c2d1b4e54f6a8c7d9e0f1a2b3c4d",
+        "distribution": "ubuntu",
+        "distribution_version": "24.04",
+        "architecture": "",
+        "service_manager": "sysvinit",
+        "memory_mb": 3932,
+        "processors": 0,
+        "is_node": False,
+    }
+    assert system["processors"] >= 1
+    machine({"run/systemd/system/x": "", "etc/kubernetes/kubelet.conf": ""})
+    assert node_facts.system()["service_manager"] == "systemd"
+    assert node_facts.system()["is_node"]
+
+
+def test_a_machine_that_tells_nothing_is_no_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr(node_facts, "ROOT", str(tmp_path))
+    assert node_facts.system()["memory_mb"] == 0
+    assert node_facts.swap() == {"active": [], "fstab": [], "units": []}
+    assert node_facts.listeners() == []
+
+
+def test_swap_wherever_it_comes_from(machine):
+    generated = "[Unit]\nSourcePath=/etc/fstab\n"
+    root = machine(
+        {
+            "proc/swaps": "Filename Type Size\n/swap.img file 1 0 -2\n/dev/zram0 partition 1 0 100\n",
+            "etc/fstab": "# /old none swap sw 0 0\nUUID=1 / ext4 defaults 0 1\n /swap.img none swap sw 0 0\n\nodd\n",
+            "run/systemd/generator/swap.img.swap": generated,
+            "run/systemd/generator/swap.target.requires/swap.img.swap": generated,
+            "run/systemd/generator/swap.target.wants/dev-zram0.swap": "",
+            "etc/systemd/system/multi-user.target.wants/zramswap.service": "",
+            "etc/systemd/system/multi-user.target.wants/ssh.service": "",
+            "usr/lib/systemd/system/idle.swap": "",
+        }
+    )
+    assert node_facts.swap() == {
+        "active": ["/swap.img", "/dev/zram0"],
+        "fstab": ["/swap.img"],
+        "units": ["dev-zram0.swap", "zramswap.service"],
+    }
+    os.symlink("/dev/null", root / "etc/systemd/system/zramswap.service")
+    assert node_facts.swap()["units"] == ["dev-zram0.swap"]
+    os.symlink("/dev/null", root / "etc/systemd/system/swap.target")
+    assert node_facts.swap()["units"] == []
+
+
+def test_addresses():
+    own = node_facts.addresses(LINKS)
+    assert own[0] == {
+        "address": "10.0.2.15",
+        "prefix": 24,
+        "network": "10.0.2.0/24",
+        "interface": "eth0",
+        "mac": "02:00:00:00:00:0b",
+        "mtu": 1500,
+    }
+    assert [(item["address"], item["mtu"]) for item in own[1:]] == [("192.0.2.11", 1400), ("192.0.2.12", 1400)]
+
+
+@pytest.mark.parametrize(
+    ("routes", "address"),
+    [
+        ([{"dst": "default", "dev": "eth1"}], "192.0.2.11"),
+        ([{"dst": "default", "dev": "eth1", "prefsrc": "192.0.2.12"}], "192.0.2.12"),
+        ([{"dst": "default", "dev": "eth1", "metric": 200}, {"dev": "eth0", "metric": 100}], "10.0.2.15"),
+        ([{"dst": "default", "nexthops": []}], None),
+        ([], None),
+    ],
+)
+def test_default_route(routes, address):
+    assert node_facts.default_address(routes, node_facts.addresses(LINKS)).get("address") == address
+
+
+def test_listeners(machine):
+    root = machine({f"proc/net/{name}": text for name, text in SOCKETS.items()} | {"proc/7/comm": "kubelet\n"})
+    (root / "proc/7/fd").mkdir()
+    for number, target in enumerate(("/dev/null", "socket:[21]", "socket:[22]")):
+        os.symlink(target, root / f"proc/7/fd/{number}")
+    assert node_facts.listeners() == [
+        {"protocol": "tcp", "port": 2049, "process": ""},
+        {"protocol": "tcp", "port": 10250, "process": "kubelet"},
+        {"protocol": "udp", "port": 53, "process": ""},
+    ]
+
+
+def test_space_of_a_directory_that_is_not_there_yet(tmp_path):
+    assert node_facts.disk(str(tmp_path / "a/b")) == node_facts.disk(str(tmp_path))
+    assert node_facts.disk("/")["total_mb"] >= node_facts.disk("/")["free_mb"] > 0
+
+
+def test_one_call_tells_it_all(machine, monkeypatch, capsys, tmp_path):
+    answers = {"address": LINKS, "route": [{"dst": "default", "dev": "eth0"}]}
+    monkeypatch.setattr(AnsibleModule, "get_bin_path", lambda *_, **__: "ip")
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda _, argv, **__: (0, json.dumps(answers[argv[2]]), ""))
+    with (
+        patch_module_args({"paths": [str(tmp_path)], "_ansible_check_mode": True}),
+        pytest.raises(SystemExit),
+    ):
+        node_facts.main()
+    result = json.loads(capsys.readouterr().out)
+    node = result["ansible_facts"]["egi_notebooks_node"]
+    assert result["changed"] is False
+    assert node["default_ipv4"]["address"] == "10.0.2.15"
+    assert list(node["disks"]) == [str(tmp_path)]
+    assert abs(node["clock"]["time"] - time.time()) < 5
+    assert node["clock"]["synchronised"] in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("node", "skew"), [(100.0, 0.0), (101.5, 0.0), (102.0, 0.0), (110.25, 8.25), (90.0, -10.0), (99.9, -0.1)]
+)
+def test_what_the_connection_takes_is_no_skew(node, skew):
+    assert clock_skew(node, before=100.0, after=102.0) == skew

@@ -1,0 +1,357 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles' checks say to each kind of machine, and that one run of the playbook says it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+
+BIN = pathlib.Path(sys.executable).parent
+ETH0 = {
+    "address": "192.0.2.11",
+    "prefix": 24,
+    "network": "192.0.2.0/24",
+    "interface": "eth0",
+    "mac": "02:00:00:00:00:0b",
+    "mtu": 1500,
+}
+ETH1 = ETH0 | {"address": "10.0.0.11", "network": "10.0.0.0/24", "interface": "eth1", "mac": "02:00:00:00:00:0c"}
+MACHINE = {
+    "nodename": "a.example.org",
+    "machine_id": "1",
+    "distribution": "debian",
+    "distribution_version": "13",
+    "architecture": "x86_64",
+    "service_manager": "systemd",
+    "memory_mb": 2000,
+    "processors": 2,
+    "is_node": False,
+    "swap": {"active": [], "fstab": [], "units": []},
+    "addresses": [ETH0, ETH1],
+    "default_ipv4": ETH0,
+    "disks": {"/var/lib/containerd": {"total_mb": 12000, "free_mb": 9000}},
+    "listeners": [],
+    "clock": {"time": 1.0, "synchronised": True, "skew": 0.0, "uncertainty": 1.0},
+}
+GROUPS = {"masters": ["a"], "edges": ["b"], "workers": ["c"], "nfs_servers": ["d"], "all": ["a", "b", "c", "d"]}
+
+
+def port(number, process):
+    return {"protocol": "tcp", "port": number, "process": process}
+
+
+@pytest.fixture
+def say(render_role):
+    """Return a function that gives what a role's checks say to a machine like MACHINE, but for these facts."""
+
+    def call(role, facts=(), others=(), **variables):
+        machine = MACHINE | dict(facts)
+        known = {"a": machine} | dict(others)
+        site = {
+            "groups": GROUPS,
+            "inventory_hostname": "a",
+            # Of b, c and d this run knows nothing, as with --limit.
+            "hostvars": {host: {"ansible_facts": {"egi_notebooks_node": facts}} for host, facts in known.items()}
+            | {host: {} for host in GROUPS["all"] if host not in known},
+            "ansible_facts": {"egi_notebooks_node": machine},
+        }
+        return render_role(role, f"__{role}_bad_inputs + __{role}_findings", **(site | variables))
+
+    return call
+
+
+@pytest.mark.parametrize("role", ["kube_node", "kube_master", "kube_worker", "nfs_server"])
+def test_a_good_machine_passes(say, role):
+    assert say(role) == []
+
+
+def test_a_finished_host_s_own_programs_are_no_problem(say):
+    flannel = ETH0 | {"interface": "flannel.1", "address": "10.244.0.0", "network": "10.244.0.0/32", "mtu": 1450}
+    listeners = [
+        *(port(number, "etcd") for number in (2379, 2380)),
+        port(6443, "kube-apiserver"),
+        port(10257, "kube-controller"),
+        port(10259, "kube-scheduler"),
+        port(10250, "kubelet"),
+        port(80, "traefik"),
+        port(443, "traefik"),
+        port(2049, ""),
+    ]
+    facts = {
+        "listeners": listeners,
+        "addresses": [ETH0, flannel, flannel | {"interface": "cni0", "network": "10.244.0.0/24"}],
+        "is_node": True,
+        "disks": {"/var/lib/etcd": {"total_mb": 12000, "free_mb": 100}},
+    }
+    for role in ("kube_node", "kube_master", "kube_worker", "nfs_server"):
+        assert say(role, facts, kube_worker_labels={"egi.eu/edge": "true"}) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"architecture": "aarch64"}, "architecture is aarch64; allowed is x86_64"),
+        ({"distribution_version": "12"}, "operating system is debian 12; allowed are Debian from 13 and Ubuntu"),
+        ({"distribution_version": ""}, "operating system is debian ; allowed are"),
+        ({"distribution": "rocky"}, "operating system is rocky 13; allowed are"),
+        ({"service_manager": "sysvinit"}, "service manager is sysvinit; allowed is systemd"),
+        ({"nodename": "Node1"}, "host name is 'Node1'; allowed are lower case letters"),
+        ({"nodename": "localhost.localdomain"}, "host name is 'localhost.localdomain'; allowed are"),
+        ({"memory_mb": 800}, "memory is 800 MB; allowed is kube_node_minimum_memory, 900 MB, or more"),
+        (
+            {"disks": {"/a": {"free_mb": 9000}, "/b": {"free_mb": 4000}}},
+            "free space of /a, /b is 4000 MB at the least; allowed is kube_node_minimum_disk, 5000 MB, or more",
+        ),
+        (
+            {"swap": MACHINE["swap"] | {"units": ["dev-zram0.swap"]}},
+            "swap comes back at each start by dev-zram0.swap; allowed is none",
+        ),
+        ({"default_ipv4": {}}, "kube_node_address is ''; allowed is an address that the machine itself has"),
+        ({"listeners": [port(10250, "k3s-server")]}, "port 10250 is taken by k3s-server; allowed is the kubelet alone"),
+        ({"listeners": [port(10250, "")]}, "port 10250 is taken by the kernel; allowed is the kubelet alone"),
+        (
+            {"clock": MACHINE["clock"] | {"skew": -7.5, "synchronised": False}},
+            "clock is 7.5 s behind the control machine's; allowed are 5 s (egi_notebooks_maximum_clock_skew); here its "
+            "time is not synchronised",
+        ),
+        (
+            {"addresses": [ETH0, ETH1 | {"network": "10.96.3.0/24"}]},
+            "kube_node_service_cidr is '10.96.0.0/12'; allowed is a network that no machine is in, eth1 is in",
+        ),
+    ],
+)
+def test_a_bad_machine_is_refused_with_one_sentence(say, facts, sentence):
+    (problem,) = say("kube_node", facts)
+    assert problem.startswith(sentence)
+
+
+def test_swap_that_the_role_turns_off_itself_is_no_problem(say):
+    assert say("kube_node", {"swap": {"active": ["/swap.img"], "fstab": ["/swap.img"], "units": []}}) == []
+
+
+def test_a_floating_address_is_refused_with_those_that_the_machine_has(say):
+    sentence = (
+        "kube_node_address is '203.0.113.5'; allowed is an address that the machine itself has, which no floating "
+        "address is; it has 192.0.2.11, 10.0.0.11"
+    )
+    # Both roles say the same, so the report has it once.
+    assert say("kube_node", kube_node_address="203.0.113.5") == [sentence]
+    assert say("kube_master", kube_node_address="203.0.113.5") == [sentence]
+    assert say("kube_node", kube_node_address="10.0.0.11") == []
+
+
+def test_twins_are_named(say):
+    twin = MACHINE | {"nodename": "b", "addresses": [ETH0 | {"mac": "x"}]}
+    (problem,) = say("kube_node", others={"b": twin})
+    assert problem.startswith("machine-id is 1 on a and b; allowed is one of its own for each")
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"kube_node_version": "v1.36"}, "kube_node_version is 'v1.36'; allowed is a whole version from 1.34 on"),
+        ({"egi_notebooks_kubernetes_version": "2"}, "egi_notebooks_kubernetes_version is '2'; allowed is a whole"),
+        ({"kube_node_containerd_version": "1.7.1"}, "kube_node_containerd_version is '1.7.1'; allowed is"),
+        ({"egi_notebooks_mirror": "mirror"}, "kube_node_mirror is 'mirror'; allowed is an address such as"),
+        ({"kube_node_http_proxy": "http//u:p@x"}, "kube_node_http_proxy is 'http//***@x' and kube_node_https_proxy is"),
+        ({"egi_notebooks_pod_cidr": "10.0.0.0/8"}, "egi_notebooks_pod_cidr is '10.0.0.0/8'; allowed is a network that"),
+    ],
+)
+def test_bad_inputs_of_a_node(say, variables, sentence):
+    (problem,) = say("kube_node", **variables)
+    assert problem.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("facts", "variables", "sentence"),
+    [
+        ({}, {"groups": GROUPS | {"masters": ["a", "b"]}}, "masters is a group of 2 hosts (a, b); allowed is one"),
+        ({}, {"kube_master_endpoint": "kube"}, "kube_master_endpoint is 'kube'; allowed is a host and a port"),
+        ({}, {"kube_master_pod_mtu": 500}, "kube_master_pod_mtu is 500; allowed is 0 or from 576 on"),
+        (
+            {},
+            {"egi_notebooks_pod_cidr": "10.96.0.0/16"},
+            "egi_notebooks_pod_cidr is '10.96.0.0/16' and kube_master_service_cidr is '10.96.0.0/12'; allowed are",
+        ),
+        ({"processors": 1}, {}, "processors are 1; allowed on a master are 2 or more"),
+        ({"memory_mb": 1000}, {}, "memory is 1000 MB; allowed on a master is kube_master_minimum_memory, 1700 MB"),
+        (
+            {"listeners": [port(6443, "haproxy"), port(2379, "etcd")]},
+            {},
+            "port 6443 by haproxy is taken; allowed is a control plane alone",
+        ),
+        ({"listeners": [port(7443, "x"), port(6443, "y")]}, {"kube_master_endpoint": "k:7443"}, "port 7443 by x is"),
+    ],
+)
+def test_a_bad_master_is_refused_with_one_sentence(say, facts, variables, sentence):
+    (problem,) = say("kube_master", facts, **variables)
+    assert problem.startswith(sentence)
+
+
+def test_pods_need_a_link_that_is_wide_enough(say):
+    links = {"hostvars": {"a": {"__kube_node_link_mtu": 1500}, "b": {"__kube_node_link_mtu": 1400}, "c": {}, "d": {}}}
+    (problem,) = say("kube_master", kube_master_pod_mtu=1450, **links)
+    assert problem.startswith("kube_master_pod_mtu is 1450; allowed is at most 1350, the narrowest link")
+    assert say("kube_master", kube_master_pod_mtu=1350, **links) == []
+    # Nothing is known of any link.
+    assert say("kube_master", kube_master_pod_mtu=8950) == []
+
+
+def test_the_edge_s_ports_are_traefik_s(say):
+    facts = {"listeners": [port(80, "nginx"), port(443, "nginx"), port(22, "sshd")]}
+    assert say("kube_worker", facts) == []
+    (problem,) = say("kube_worker", facts, kube_worker_labels={"egi.eu/edge": "true"})
+    assert problem.startswith("port 80 by nginx, 443 by nginx is taken; allowed on an edge is Traefik alone")
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"distribution": "rocky"}, "operating system is rocky 13; allowed are"),
+        ({"clock": MACHINE["clock"] | {"skew": 6}}, "clock is 6.0 s ahead of the control machine's; allowed are 5 s"),
+        ({"listeners": [port(2049, "ganesha.nfsd")]}, "port 2049 is taken by ganesha.nfsd; allowed is the kernel's"),
+    ],
+)
+def test_a_bad_nfs_server_is_refused_with_one_sentence(say, facts, sentence):
+    (problem,) = say("nfs_server", facts)
+    assert problem.startswith(sentence)
+
+
+def test_a_disk_that_cannot_be_read_is_told_once(say):
+    failed = {"rc": 1, "stderr": "no such file", "stdout": ""}
+    (problem,) = say("nfs_server", nfs_server_disk="/dev/x", __nfs_server_wipefs=failed)
+    assert problem.startswith('nfs_server_disk is "/dev/x", which the machine can\'t read (no such file); allowed is')
+
+
+def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):
+    files = {name: tmp_path / name for name in ("edge_ingress_certificate_file", "edge_ingress_key_file")}
+    for path in files.values():
+        path.write_bytes("\ufeff-----BEGIN X-----\r\n  QUJD \r\n-----END X-----\r\n".encode())
+    site = {name: str(path) for name, path in files.items()}
+    for name in ("__edge_ingress_certificate", "__edge_ingress_key"):
+        assert render_role("edge_ingress", name, **site) == "-----BEGIN X-----\nQUJD\n-----END X-----"
+
+
+def test_all_about_the_edge_is_told_at_once(render_role, tmp_path):
+    binary = tmp_path / "tls.der"
+    binary.write_bytes(b"\x30\x82\xff\xfe")
+    problems = render_role(
+        "edge_ingress",
+        "__edge_ingress_bad_inputs",
+        egi_notebooks_domain="notebooks.invalid",
+        egi_notebooks_ca_file="/no/ca",
+        edge_ingress_tls="provided",
+        edge_ingress_certificate_file=str(binary),
+        edge_ingress_key_file=str(binary),
+        edge_ingress_tls_min_version="1.0",
+    )
+    assert [problem.split(" is ")[0] for problem in problems] == [
+        "egi_notebooks_ca_file",
+        "edge_ingress_tls_min_version",
+        "egi_notebooks_domain",
+        "edge_ingress_certificate_file",
+    ]
+    assert "The certificate file holds no certificate" in problems[-1]
+    assert "The private key file holds no key" in problems[-1]
+
+
+# --- The playbook, on hosts that are this machine ---
+HERE = {
+    "ansible_connection": "local",
+    "ansible_become": False,
+    "ansible_python_interpreter": sys.executable,
+    "egi_notebooks_domain": "notebooks.invalid",
+    "egi_notebooks_vos": ["vo.a"],
+    "egi_notebooks_mirror": "http://127.0.0.1:9",
+    "jupyterhub_oauth": {"client_id": "x", "environment": "demo"},
+    "jupyterhub_oauth_client_secret": "correct-horse-battery-staple",
+}
+INVENTORY = {
+    "all": {"vars": HERE},
+    "masters": {"hosts": {"m": {"kube_master_pod_mtu": 9999}}},
+    "edges": {"hosts": {"e": {"kube_node_address": "203.0.113.5"}}},
+    "workers": {
+        "hosts": {
+            "w": {"kube_node_address": "203.0.113.5"},
+            "odd": {"kube_node_minimum_memory": "much"},
+            "gone": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9},
+        }
+    },
+    "nfs_servers": {"hosts": {"n": {"nfs_server_path": "homes"}}},
+    "cooks": {"hosts": {"stranger": {}}},
+}
+
+
+def play(root, folder, playbook, *arguments):
+    """The status of a run and the lines of its one failure."""
+    (folder / "hosts.json").write_text(json.dumps(INVENTORY))
+    run = subprocess.run(
+        [BIN / "ansible-playbook", "-i", "hosts.json", *arguments, root / f"playbooks/{playbook}.yml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ
+        | {
+            "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_TIMEOUT": "5",
+            "no_proxy": "*",
+        },
+    )
+    assert "{" in run.stdout, run.stdout + run.stderr
+    report = json.JSONDecoder().raw_decode(run.stdout[run.stdout.find("{") :])[0]
+    ends = [
+        answer["msg"]
+        for part in report["plays"]
+        for task in part["tasks"]
+        for answer in task["hosts"].values()
+        if task["task"]["name"] == "Tell all that is wrong" and answer.get("failed")
+    ]
+    assert not any(counts["changed"] for counts in report["stats"].values())
+    assert len(ends) == 1, run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    return run.returncode, ends[0].splitlines()
+
+
+def test_one_run_tells_all_about_all_hosts(root, tmp_path):
+    status, lines = play(root, tmp_path, "preflight")
+    text = "\n".join(lines)
+    assert status != 0
+    assert len(lines) == len(set(lines))
+    for line in (
+        "^inventory has stranger in no known group; allowed are masters, edges, workers, nfs_servers$",
+        "^e, w: kube_node_address is '203.0.113.5'; allowed is an address that the machine itself has",
+        "^m: kube_master_pod_mtu is 9999; allowed is at most [0-9]+, the narrowest link",
+        r'^m: egi_notebooks_domain is "notebooks.invalid", which the control machine can\'t resolve',
+        "^odd: kube_node stopped its checks: .*kube_node_minimum_memory",
+        "^gone: machine does not answer: .*port 9",
+        '^n: nfs_server_path is "homes"; allowed is an absolute path',
+        "^m, e, w: http://127.0.0.1:9 does not answer",
+    ):
+        assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
+    assert text.count("notebooks.invalid") == 1
+
+
+def test_a_run_for_one_host_needs_no_facts_of_others(root, tmp_path):
+    _, lines = play(root, tmp_path, "cluster", "--limit", "w")
+    assert all(line.startswith("w: ") for line in lines), lines
+    assert not [line for line in lines if "stopped its checks" in line]
+
+
+def test_the_playbooks_know_every_role_that_notes_problems(root):
+    noting = DataLoader().load_from_file(str(root / "playbooks/vars/preflight.yml"))["egi_notebooks_noting"]
+    roles = {path.parents[1].name for path in (root / "roles").glob("*/tasks/preflight.yml")}
+    assert set(noting) == roles
+    for role in roles:
+        assert f"__{role}_problems:" in (root / f"roles/{role}/tasks/preflight.yml").read_text()
