@@ -196,7 +196,7 @@ def certificates(folder: Path, variant: str) -> dict[str, str]:
 )
 def test_a_damaged_certificate_file_is_refused_by_a_plain_sentence(variant, word, tmp_path):
     """Case 29. A foreign key, another domain and an expired one are in tests/lab/test_bad_input.py."""
-    refused(playbook("preflight", *extra(**certificates(tmp_path, variant))), CERTIFICATE, word)
+    refused(playbook("preflight", *extra(**certificates(tmp_path, variant))), [CERTIFICATE, word])
 
 
 def served_serial(lab) -> int:

@@ -268,5 +268,7 @@ def test_the_cluster_s_own_ranges_are_excluded_wherever_a_proxy_is_set(lab, work
     assert after.status == 0, after.failures
     for node in CLUSTER:
         lab.run(node, f"test ! -e {drop_in}")
+        environment = "tr '\\0' '\\n' </proc/$(systemctl show --property=MainPID --value containerd)/environ"
+        assert "proxy" not in lab.run(node, environment).lower()
     now = containers(lab)
     assert {name: now.get(name) for name in before} == before
