@@ -45,7 +45,7 @@ def test_a_dry_run_shows_the_one_real_change_and_makes_none(lab):
     assert picture(lab) == before
 
 
-@pytest.mark.parametrize("seconds", [8, 20, 35])
+@pytest.mark.parametrize("seconds", [5, 12, 20])
 def test_a_run_that_is_killed_does_no_harm_and_the_next_completes(lab, seconds):
     """Kills on the way to a new service are in test_10_interrupted.py."""
     before = picture(lab)

@@ -56,7 +56,9 @@ class User:
         return self
 
     def xsrf(self) -> str:
-        return next(cookie.value for cookie in self.http.cookies if cookie.name == "_xsrf" and cookie.path == "/hub/")
+        found = [cookie.value for cookie in self.http.cookies if cookie.name == "_xsrf" and cookie.path == "/hub/"]
+        assert found, "no page of the hub has set an XSRF cookie"
+        return found[0]
 
     def page(self, path: str) -> requests.Response:
         """A page as the browser's session sees it, wherever its redirects lead."""
