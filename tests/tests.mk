@@ -4,7 +4,8 @@ MOLECULE_SCENARIO ?= lab
 TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
-.PHONY: lint sanity test-unit test-host test-molecule test-lab test-destroy test-packages test benchmark
+.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-destroy \
+  test-packages test benchmark
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .
@@ -32,6 +33,9 @@ test-packages:
 test-lab: $(VENV_READY) test-packages  ## ask the running lab, as an operator and as a user with a browser
 	$(IN_LAB) pytest tests/lab
 
+test-faults: $(VENV_READY)  ## every fault on the running lab: power cuts, full disks, killed runs (PYTEST="-m quick": no harsh ones)
+	$(IN_LAB) pytest --capture=no tests/faults $(PYTEST)
+
 test-destroy: $(VENV_READY)  ## take the service away from the running lab
 	$(IN_LAB) pytest tests/destroy
 
@@ -41,7 +45,8 @@ test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it
 # Everything that takes long to get ready comes first, so that one pytest at the end has the summary of all.
 test:  ## everything: lint, the lab itself, site.yml on fresh nodes, unit tests, the service as operator and as user
 	$(MAKE) lint test-host test-molecule test-packages
-	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest tests/unit tests/lab tests/destroy
+	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest -m 'not harsh' \
+	  tests/unit tests/lab tests/faults tests/destroy
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python benchmarks/run.py

@@ -1,0 +1,99 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the fault tests share. They run inside the lab's network: ``make test-faults``, on a lab that is up."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from pathlib import Path
+
+import pytest
+from access import OUTPUT
+from checkin_client import BASE_URL, TIMEOUT, admin_session
+from faults import FaultyLab
+from user import User
+
+from lab.checkin import USERS, VO
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Whatever is not marked as quick is harsh, so that a run of other tests beside can leave it out by name."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("quick"):
+            item.add_marker("harsh")
+
+
+@pytest.fixture(scope="session")
+def lab() -> FaultyLab:
+    try:
+        socket.getaddrinfo("master.lab.test", 22)
+    except OSError:
+        pytest.fail("no lab here: run this by `make test-faults`, after `make lab`", pytrace=False)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    return FaultyLab()
+
+
+def _logged_in(lab, name: str):
+    assert name in USERS
+    user = User(lab, name).log_in()
+    yield user
+    user.stop()
+
+
+@pytest.fixture
+def member(lab):
+    """A member who is logged in; a server of theirs is stopped afterwards."""
+    yield from _logged_in(lab, "member")
+
+
+@pytest.fixture
+def member2(lab):
+    yield from _logged_in(lab, "member2")
+
+
+@pytest.fixture
+def admin(lab):
+    yield from _logged_in(lab, "admin")
+
+
+@pytest.fixture
+def newcomer(lab, admin):
+    """A member of the VO whom the service has never seen; gone without a trace afterwards."""
+    name = f"newcomer-{uuid.uuid4().hex[:8]}"
+    identifier, password = f"{uuid.uuid4().hex * 2}@egi.eu", uuid.uuid4().hex
+    answer = admin_session().post(
+        f"{BASE_URL}/admin/realms/egi/users",
+        timeout=TIMEOUT,
+        json={
+            "username": name,
+            "firstName": "Nina",
+            "lastName": "Newcomer",
+            "email": f"{name}@users.lab.test",
+            "emailVerified": True,
+            "enabled": True,
+            "attributes": {
+                "voperson_id": [identifier],
+                "entitlements": [f"urn:mace:egi.eu:group:{VO}:role=member#aai.egi.eu"],
+            },
+            "credentials": [{"type": "password", "value": password, "temporary": False}],
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    user = User(lab, name, password)
+    yield user
+    if user.name:
+        user.stop()
+        admin.api.delete(f"{lab.url}/hub/api/users/{user.name}", timeout=TIMEOUT)
+    admin_session().delete(answer.headers["Location"], timeout=TIMEOUT)
+    # Whatever the directory is called, the identifier is part of its name.
+    lab.run("nfs", f"find /srv/homes -mindepth 1 -maxdepth 1 -name '{identifier[:64]}*' -exec rm -rf '{{}}' +")
+
+
+@pytest.fixture
+def workplace(lab):
+    """A namespace for pods of a test."""
+    lab.kubectl("create", "namespace", "faults")
+    yield "faults"
+    lab.kubectl("delete", "namespace", "faults", "--wait=true", "--timeout=120s")

@@ -1,0 +1,55 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that do not come to their end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from access import OUTPUT, PROJECT
+
+
+def start(name: str, *arguments: str) -> subprocess.Popen:
+    """Start a playbook on the lab in a process group of its own; its output goes to tests/output/killed.log."""
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventories/lab", *arguments]
+    with (OUTPUT / "killed.log").open("ab") as log:
+        return subprocess.Popen(
+            [*command, f"playbooks/{name}.yml"],
+            cwd=PROJECT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def kill(run: subprocess.Popen) -> None:
+    """End the run and all its workers at once."""
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGKILL)
+    run.wait(timeout=30)
+
+
+def kill_when(lab, nodes: tuple[str, ...], pattern: str, name: str, timeout: float = 600, later: float = 0) -> None:
+    """Start a playbook; soon after one of the nodes runs a command like this, kill the run and that command."""
+    # The brackets keep the search from finding its own shell.
+    search = shlex.quote(f"[{pattern[0]}]{pattern[1:]}")
+    run = start(name)
+    try:
+        deadline = time.monotonic() + timeout
+        while not any(lab.ssh(node, f"pgrep --full {search}").stdout for node in nodes):
+            assert run.poll() is None, f"the run ended (status {run.returncode}) before {pattern!r} ran on {nodes}"
+            assert time.monotonic() < deadline, f"{pattern!r} did not run on {nodes} within {timeout:.0f} s"
+        time.sleep(later)
+    finally:
+        kill(run)
+    for node in nodes:
+        lab.ssh(node, f"pkill -KILL --full {search}")

@@ -1,0 +1,69 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Helm: equal values are no change, a changed one is exactly one revision, whoever runs the task."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from faults import extra
+from runs import Run, playbook
+
+DEPLOYER = "deployer"
+
+
+@pytest.fixture
+def deployer(lab):
+    """Somebody who is not root but may become it, and knows nothing of Helm."""
+    lab.run(
+        "master",
+        f"useradd --create-home --shell /bin/bash {DEPLOYER} && "
+        f"install -d -m 700 -o {DEPLOYER} /home/{DEPLOYER}/.ssh && "
+        f"install -m 600 -o {DEPLOYER} /root/.ssh/authorized_keys /home/{DEPLOYER}/.ssh/authorized_keys && "
+        f"echo '{DEPLOYER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{DEPLOYER} && mkdir -p /tmp/faults-home",
+    )
+    yield DEPLOYER
+    # The connection that Ansible keeps open is theirs.
+    lab.ssh("master", f"loginctl terminate-user {DEPLOYER}; pkill --uid {DEPLOYER}")
+    lab.run(
+        "master",
+        f"rm -f /etc/sudoers.d/{DEPLOYER}; rm -rf /tmp/faults-home; "
+        f"for i in 1 2 3 4 5; do userdel --remove {DEPLOYER} 2>/dev/null && break; sleep 1; done; ! id {DEPLOYER}",
+    )
+
+
+def deploy(*arguments: str, **variables: object) -> Run:
+    result = playbook("../tests/faults/playbooks/hub", *arguments, *extra(faults_home="/root", **variables))
+    assert result.status == 0, result.failures
+    assert "helm-diff" not in result.output.lower()
+    assert "helm diff" not in result.output.lower()
+    return result
+
+
+def deployments(result: Run) -> list[str]:
+    return [change for change in result.changes if "Deploy the hub" in change]
+
+
+def test_equal_values_are_no_change_and_a_changed_one_is_one_revision(lab, deployer, tmp_path):
+    """Case 35."""
+    values = tmp_path / "values.json"
+    try:
+        before = lab.revision()
+        assert deploy().changes == []
+        # Equal values once more: by a values file, by another user, from another home.
+        values.write_text(json.dumps({"jupyterhub_user_memory_limit": "1G"}))
+        as_other = ("--extra-vars", f"@{values}", *extra(ansible_user=deployer))
+        assert deploy(*as_other).changes == []
+        result = playbook("../tests/faults/playbooks/hub", *as_other, *extra(faults_home="/tmp/faults-home"))
+        assert (result.status, result.changes) == (0, []), result.failures
+        assert lab.revision() == before
+        values.write_text(json.dumps({"jupyterhub_user_memory_limit": "1100M"}))
+        assert len(deployments(deploy(*as_other))) == 1
+        assert lab.revision() == before + 1
+        assert deploy("--extra-vars", f"@{values}").changes == []
+        assert lab.revision() == before + 1
+    finally:
+        deploy()
+    assert lab.revision() == before + 2

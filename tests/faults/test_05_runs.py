@@ -1,0 +1,83 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on the finished service: repeated, limited, dry, killed on the way, under another locale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import pytest
+from faults import MACHINES, edge_answers, extra, picture, wait_until_sound
+from killed import kill, start
+from runs import playbook
+
+
+def unchanged(lab, before: dict, *arguments: str) -> None:
+    result = playbook("site", *arguments)
+    assert result.status == 0, result.failures
+    assert result.changes == []
+    assert picture(lab) == before
+
+
+def test_three_runs_change_nothing_and_restart_nothing(lab):
+    """Case 26. The reboot of all nodes is in test_08_power.py."""
+    wait_until_sound(lab)
+    before = picture(lab)
+    for _ in range(3):
+        unchanged(lab, before)
+
+
+@pytest.mark.parametrize("node", MACHINES)
+def test_a_run_limited_to_one_host_works_and_changes_nothing(lab, node):
+    """Case 16, on a host that is there already. A new one is in test_07_new_worker.py."""
+    unchanged(lab, picture(lab), "--limit", MACHINES[node].fqdn)
+
+
+def test_a_dry_run_shows_the_one_real_change_and_makes_none(lab):
+    """Case 18. With nothing to change it is in tests/lab/test_check_mode.py, on bare machines in molecule."""
+    before = picture(lab)
+    result = playbook("service", "--check", "--diff", *extra(jupyterhub_user_memory_limit="1100M"))
+    assert result.status == 0, result.failures
+    assert [change.split(": ", 1)[1] for change in result.changes] == ["Deploy the hub and wait until it answers"]
+    assert picture(lab) == before
+
+
+@pytest.mark.parametrize("seconds", [5, 12, 20])
+def test_a_run_that_is_killed_does_no_harm_and_the_next_completes(lab, seconds):
+    """Kills on the way to a new service are in test_10_interrupted.py."""
+    before = picture(lab)
+    run = start("site")
+    try:
+        time.sleep(seconds)
+        assert run.poll() is None, "it was over already"
+    finally:
+        kill(run)
+    assert edge_answers(lab)
+    unchanged(lab, before)
+
+
+@pytest.mark.quick
+@pytest.mark.usefixtures("lab")
+def test_a_run_works_under_locale_c(monkeypatch):
+    """The nodes know no other locale. (LC_ALL=C on the control machine is what Ansible itself refuses.)"""
+    for name in ("LC_ALL", "LC_CTYPE", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C")
+    result = playbook("preflight")
+    assert result.status == 0, result.failures
+
+
+@pytest.mark.quick
+def test_nodes_have_no_internet_and_no_other_locale_than_c(lab):
+    """All that stands here was made without: no route leads out, no name outside is known."""
+    routes = json.loads(subprocess.check_output(["ip", "-json", "route", "show"]))
+    assert {route["dst"] for route in routes} == {"10.77.0.0/24"}
+    for node in MACHINES:
+        assert lab.ssh(node, "getent hosts registry.k8s.io deb.debian.org quay.io").stdout == ""
+        assert set(lab.run(node, "locale -a").split()) <= {"C", "C.utf8", "POSIX"}
+    sources = lab.run("worker", "cat /etc/apt/sources.list.d/*")
+    assert "mirror.lab.test" in sources
+    assert "deb.debian.org" not in sources

@@ -1,0 +1,59 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A worker comes to a cluster that has been running for long."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import pytest
+from faults import JOIN_TOKEN, MACHINES, containers, record, wait_until_sound
+from runs import playbook
+
+WORKER = MACHINES["worker"]
+TOKENS = ("-n", "kube-system", "--field-selector=type=bootstrap.kubernetes.io/token")
+RESET = (
+    "kubeadm reset --force --cri-socket=unix:///run/containerd/containerd.sock && rm -rf /etc/cni/net.d && "
+    "{ ip link delete cni0; ip link delete flannel.1; true; }"
+)
+
+
+@pytest.fixture
+def worker_of_no_cluster(lab):
+    """The worker as a machine that the cluster doesn't know, and no token to join by."""
+    lab.kubectl(
+        "drain", WORKER.fqdn, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=150s"
+    )  # fmt: skip
+    lab.kubectl("delete", "node", WORKER.fqdn)
+    lab.run("worker", RESET, timeout=240)
+    lab.kubectl("delete", "secrets", *TOKENS)
+    yield
+    if WORKER.fqdn not in lab.kubectl("get", "nodes"):
+        assert playbook("site").status == 0
+
+
+@pytest.mark.usefixtures("worker_of_no_cluster")
+def test_a_worker_joins_by_a_run_limited_to_it(lab):
+    """Case 16 and case 21."""
+    before = {node: containers(lab, node) for node in ("master", "edge")}
+    started = time.monotonic()
+    result = playbook("site", "--limit", WORKER.fqdn, "-vv")
+    seconds = time.monotonic() - started
+    assert result.status == 0, result.failures
+    (node,) = lab.get("node", WORKER.fqdn)
+    (ready,) = (item for item in node["status"]["conditions"] if item["type"] == "Ready")
+    assert ready["status"] == "True"
+    joined, became_ready = (
+        datetime.fromisoformat(text) for text in (node["metadata"]["creationTimestamp"], ready["lastTransitionTime"])
+    )
+    assert (became_ready - joined).total_seconds() <= 120
+    assert not JOIN_TOKEN.findall(result.output)
+    tokens = lab.get("secrets", *TOKENS)
+    assert [token["metadata"]["name"] for token in tokens if "expiration" not in token["data"]] == []
+    for other, old in before.items():
+        now = containers(lab, other)
+        assert {name: now.get(name) for name in old} == old
+    wait_until_sound(lab, 420)
+    record("worker added", seconds, "nothing on the other nodes")

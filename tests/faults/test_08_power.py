@@ -1,0 +1,159 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines start again, in order or because the power failed. Times are what a user waits, from the fault on."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from faults import (
+    MACHINES,
+    boot_id,
+    cut_power,
+    edge_answers,
+    pick_home,
+    picture,
+    record,
+    wait_until,
+    wait_until_sound,
+)
+from runs import playbook
+from user import Kernel
+
+#: Seconds without power.
+DARK = float(os.environ.get("FAULTS_DARK_SECONDS", "5"))
+#: How long a user may wait at most.
+LIMIT = 600
+WAYS = ("reboot", "power cut")
+
+
+@contextmanager
+def outage(lab, way: str, *names: str) -> Iterator[float]:
+    """Nodes go down and come back by themselves; yields when it began. All is sound again at the end."""
+    boots = {name: boot_id(lab, name) for name in names}
+    powered = []
+    started = time.monotonic()
+    if way == "power cut":
+        powered = [threading.Timer(DARK, cut_power(MACHINES[name])) for name in names]
+        for timer in powered:
+            timer.start()
+    else:
+        for name in names:
+            lab.ssh(name, "systemctl reboot --no-block")
+    try:
+        yield started
+    finally:
+        for timer in powered:
+            timer.join()
+        for name, old in boots.items():
+            wait_until(lambda name=name, old=old: boot_id(lab, name) != old, 180, f"the new start of {name}")
+        wait_until_sound(lab, LIMIT)
+
+
+def wait_until_gone(question: Callable[[], object]) -> None:
+    """An orderly reboot takes a while to begin."""
+
+    def gone() -> bool:
+        try:
+            return not question()
+        except Exception:
+            return True
+
+    wait_until(gone, 90, "the outage", pause=0.3)
+
+
+def written(kernel: Kernel, name: str, text: str, timeout: float = 60) -> None:
+    """Let a cell write a file, to the disk of the NFS server."""
+    code = (
+        f"import os\nwith open({name!r}, 'w') as stream:\n"
+        f"    stream.write({text!r})\n    stream.flush()\n    os.fsync(stream.fileno())\nprint('written')"
+    )
+    assert kernel.run(code, timeout) == "written\n"
+
+
+@pytest.fixture
+def at_work(lab, member) -> Iterator[Kernel]:
+    """A member's kernel that has a variable and has written a file."""
+    wait_until_sound(lab)
+    member.start()
+    kernel = Kernel(member)
+    written(kernel, "faults-before.txt", "before the fault")
+    assert kernel.run("word = 'kept'; print(word)") == "kept\n"
+    home = pick_home(lab, member)
+    yield kernel
+    assert lab.run("nfs", f"cat {home}/faults-before.txt") == "before the fault"
+    lab.run("nfs", f"rm -f {home}/faults-*.txt")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_worker(lab, member, at_work, way):
+    """The hub runs there, too. Kernels end with their machine, files don't."""
+    with outage(lab, way, "worker") as started:
+        wait_until_gone(member.server_answers)
+        member.start(timeout=LIMIT)
+        record(f"{way} of the worker", time.monotonic() - started, "hub and server don't answer; kernels ended")
+    assert member.read("faults-before.txt") == "before the fault"
+    with member.kernel() as kernel:
+        assert kernel.run("print('works')") == "works\n"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_edge(lab, at_work, way):
+    with outage(lab, way, "edge") as started:
+        wait_until_gone(lambda: edge_answers(lab))
+        wait_until(lambda: edge_answers(lab), LIMIT, "the edge", pause=0.5)
+        record(f"{way} of the edge", time.monotonic() - started, "no page; kernels went on")
+    at_work.connect()
+    assert at_work.run("print(word)") == "kept\n"
+
+
+def nfs_listens() -> bool:
+    with socket.create_connection((MACHINES["nfs"].address, 2049), timeout=2):
+        return True
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nfs_server(lab, at_work, way):
+    with outage(lab, way, "nfs") as started:
+        wait_until_gone(nfs_listens)
+        written(at_work, "faults-meanwhile.txt", "meanwhile", timeout=LIMIT)
+        record(f"{way} of the NFS server", time.monotonic() - started, "saving hangs, then succeeds")
+    assert at_work.run("print(open('faults-before.txt').read(), open('faults-meanwhile.txt').read())") == (
+        "before the fault meanwhile\n"
+    )
+    assert at_work.run("print(word)") == "kept\n"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_master(lab, member2, at_work, way):
+    with outage(lab, way, "master") as started:
+        wait_until_gone(lambda: lab.ssh("master", "true").returncode == 0)
+        # Who works goes on working.
+        assert at_work.run("print(word)", timeout=20) == "kept\n"
+        wait_until(lambda: lab.get("nodes"), LIMIT, "the API")
+        answered = time.monotonic() - started
+        member2.start(timeout=LIMIT)
+        seconds = time.monotonic() - started
+        record(f"{way} of the master", seconds, f"no new server (API back after {answered:.0f} s); kernels went on")
+    assert at_work.run("print(word)") == "kept\n"
+
+
+def test_after_a_reboot_of_all_nodes_a_run_changes_nothing_and_restarts_nothing(lab, member, at_work):
+    """Case 26. Three runs without a reboot are in test_05_runs.py."""
+    with outage(lab, "reboot", *MACHINES) as started:
+        wait_until_gone(lambda: edge_answers(lab))
+        member.start(timeout=LIMIT)
+        record("reboot of all nodes", time.monotonic() - started, "nothing answers; kernels ended")
+    before = picture(lab)
+    result = playbook("site")
+    assert result.status == 0, result.failures
+    assert result.changes == []
+    assert picture(lab) == before
+    assert member.read("faults-before.txt") == "before the fault"

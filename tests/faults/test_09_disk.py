@@ -1,0 +1,133 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Full disks: what users are told, and that nobody has to help once there is room again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from checkin_client import browser
+from faults import CLUSTER, HUB, MACHINES, edge_answers, record, wait_until, wait_until_sound
+from user import Kernel
+
+#: kubelet believes in a disk's room only when it has lasted for five minutes.
+LIMIT = 900
+NAME = "faults-full"
+WRITE = """
+import os
+with open("faults-space.txt", "w") as stream:
+    stream.write("x" * 4_000_000)
+    stream.flush()
+    os.fsync(stream.fileno())
+print("written")
+"""
+
+
+@contextmanager
+def full(lab, node: str, folder: str) -> Iterator[None]:
+    """A file takes all the room of a file system, root's reserve as well."""
+    path = f"{folder}/{NAME}"
+    free = f"$(stat --file-system --format='%f*%S' {folder})"
+    try:
+        lab.run(
+            node,
+            f"free=$(({free})); for less in 1 4 16 64; do fallocate --length $((free - (less << 20))) {path} && exit; "
+            f"rm -f {path}; done; exit 1",
+        )
+        yield
+    finally:
+        wait_until(lambda: lab.ssh(node, f"rm -f {path}").returncode == 0, 120, f"{node} without the file")
+
+
+def condition(lab, node: str, kind: str = "DiskPressure") -> str:
+    (found,) = lab.get("node", MACHINES[node].fqdn)
+    return next(item["status"] for item in found["status"]["conditions"] if item["type"] == kind)
+
+
+@pytest.fixture(autouse=True)
+def tidy(lab):
+    """Other tests take the remains of evicted pods for failures."""
+    yield
+    wait_until_sound(lab, LIMIT)
+    for namespace in (HUB, "kube-system", "kube-flannel", "monitoring", "edge"):
+        lab.kubectl("delete", "pods", "-n", namespace, "--field-selector=status.phase=Failed")
+
+
+@pytest.fixture
+def at_work(lab, member) -> Iterator[Kernel]:
+    wait_until_sound(lab)
+    member.start()
+    kernel = Kernel(member)
+    yield kernel
+    member.start(timeout=LIMIT)
+    member.server("DELETE", "contents/faults-space.txt")
+
+
+def test_homes(lab, at_work):
+    with full(lab, "nfs", "/srv/homes"):
+        with pytest.raises(AssertionError, match="No space left on device"):
+            at_work.run(WRITE, timeout=60)
+        assert at_work.run("print('still there')") == "still there\n"
+    started = time.monotonic()
+    assert wait_until(lambda: at_work.run(WRITE, timeout=30) == "written\n", 60, "a file") < 60
+    record("full disk of the homes", time.monotonic() - started, '"No space left on device" where they saved')
+
+
+def test_root_disk_of_the_nfs_server(lab, at_work):
+    with full(lab, "nfs", "/var/tmp"):
+        # The homes have a disk of their own.
+        assert at_work.run(WRITE, timeout=30) == "written\n"
+    record("full root disk of the NFS server", 0, "nothing")
+
+
+def test_edge(lab, at_work):
+    with full(lab, "edge", "/var/tmp"):
+        wait_until(lambda: condition(lab, "edge") == "True", 180, "DiskPressure of the edge")
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            assert edge_answers(lab)
+            time.sleep(2)
+        assert at_work.run("print('works')") == "works\n"
+    started = time.monotonic()
+    wait_until(lambda: condition(lab, "edge") == "False", LIMIT, "room on the edge", pause=3)
+    record("full disk of the edge", time.monotonic() - started, "nothing (time: until the node takes pods again)")
+
+
+def test_worker(lab, member, at_work):
+    """The hub runs there, too: kubelet ends it and the users' servers, since room is what it has to make."""
+    member.write("faults-space.txt", "before the fault")
+    with full(lab, "worker", "/var/tmp"):
+        wait_until(lambda: condition(lab, "worker") == "True", 180, "DiskPressure of the worker")
+        time.sleep(60)
+        # Users get an answer, and at once: the hub's own pages, or that the service is not available.
+        started = time.monotonic()
+        answer = browser().get(f"{lab.url}/hub/login", timeout=15)
+        assert answer.status_code in (200, 502, 503), answer.status_code
+        assert time.monotonic() - started < 10
+    started = time.monotonic()
+    member.start(timeout=LIMIT)
+    record(
+        "full disk of the worker",
+        time.monotonic() - started,
+        f"status {answer.status_code} at once; servers ended (time: from the moment there is room)",
+    )
+    assert member.read("faults-space.txt") == "before the fault"
+
+
+def test_master(lab, at_work, member2):
+    with full(lab, "master", "/var/tmp"):
+        # What needs the control plane may fail, what runs goes on.
+        end = time.monotonic() + 90
+        while time.monotonic() < end:
+            assert edge_answers(lab)
+            assert at_work.run("print('works')", timeout=20) == "works\n"
+            time.sleep(3)
+    started = time.monotonic()
+    wait_until(lambda: lab.get("nodes"), LIMIT, "the API")
+    member2.start(timeout=LIMIT)
+    record("full disk of the master", time.monotonic() - started, "kernels went on; no new server at times")
+    wait_until(lambda: all(condition(lab, node) == "False" for node in CLUSTER), LIMIT, "room on all nodes")

@@ -1,0 +1,80 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on bare machines that are killed on the way, with what they had started there. The last of the fault tests."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from faults import pick_home, picture, record, wait_until_sound
+from killed import kill_when
+from runs import playbook
+from user import User
+
+CONFIRMED = ("--extra-vars", "egi_notebooks_destroy_confirm=notebooks.lab.test")
+#: On which nodes, which command, and how many seconds after it was first seen.
+MOMENTS = (
+    (("master",), "kubeadm config images pull", 0),
+    (("master",), "kubeadm init", 0),
+    (("master",), "kubeadm init", 8),
+    (("master",), "kubeadm init", 18),
+    (("edge", "worker"), "kubeadm join", 0),
+    (("edge", "worker"), "kubeadm join", 2),
+    (("master",), "helm-[0-9.]+ .*upgrade", 0),
+    (("master",), "helm-[0-9.]+ .*upgrade", 6),
+)
+
+
+def is_over(lab, command: str) -> bool:
+    """Whether no further run will come to this: an earlier one was killed too late."""
+    if command == "kubeadm init":
+        return lab.ssh("master", "grep -q finished /etc/kubernetes/egi-notebooks-init").returncode == 0
+    if command == "kubeadm join":
+        return all(lab.ssh(node, "test -e /etc/kubernetes/kubelet.conf").returncode == 0 for node in ("edge", "worker"))
+    return False
+
+
+@pytest.fixture
+def bare(lab):
+    """The machines without the service. What people stored stays, and is there again in the end."""
+    member = User(lab, "member").log_in()
+    member.start()
+    home = pick_home(lab, member)
+    member.write("faults-kept.txt", "kept")
+    member.stop()
+    result = playbook("destroy", *CONFIRMED)
+    assert result.status == 0, result.failures
+    yield
+    for _ in range(2):
+        if playbook("site").status == 0:
+            break
+    wait_until_sound(lab, 300)
+    lab.run("nfs", f"rm -f {home}/faults-kept.txt")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_run_killed_at_any_moment_is_completed_by_the_next(lab):
+    """Also case 26: the run after the completed one changes nothing."""
+    kills: list[str] = []
+    for nodes, command, later in MOMENTS:
+        if command in kills and is_over(lab, command):
+            continue
+        kill_when(lab, nodes, command, "site", later=later)
+        kills.append(command)
+    started = time.monotonic()
+    result = playbook("site")
+    assert result.status == 0, result.failures
+    record("run killed on the way", time.monotonic() - started, f"completed by the run after {len(kills)} kills")
+    wait_until_sound(lab)
+    before = picture(lab)
+    again = playbook("site")
+    assert (again.status, again.changes) == (0, []), again.failures
+    assert picture(lab) == before
+    member = User(lab, "member").log_in()
+    try:
+        member.start()
+        assert member.read("faults-kept.txt") == "kept"
+    finally:
+        member.stop()
