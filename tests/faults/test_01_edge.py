@@ -41,7 +41,7 @@ FORGED = "203.0.113.77"
 def alias() -> str:
     """The lab's second name, which its inventory must tell the edge."""
     settings = yaml.safe_load((PROJECT / "inventories/lab/group_vars/all.yml").read_text())
-    assert ALIAS in settings.get("edge_ingress_aliases", []), "inventories/lab lacks it in edge_ingress_aliases"
+    assert ALIAS in settings["egi_notebooks_aliases"], "inventories/lab lacks it"
     return ALIAS
 
 

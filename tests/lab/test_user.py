@@ -39,6 +39,17 @@ READ = """
 const answer = await fetch(`${args[0]}api/contents/${args[1]}?content=1&format=text&type=file`);
 return answer.ok ? (await answer.json()).content : `status ${answer.status}`;
 """
+#: Run in the user's server: which doors of the cluster are open to it.
+REACH = """
+import socket
+def reach(host, port):
+    with socket.socket() as door:
+        door.settimeout(3)
+        return door.connect_ex((host, port)) == 0
+print("reached", *(reach(host, port) for host, port in (
+    ("hub", 8081), ("proxy-api", 8001), ("kubernetes.default", 443), ("prometheus.monitoring", 9090),
+    ("nfs.lab.test", 2049), ("worker.lab.test", 10250))))
+"""
 BASE_URL = "return JSON.parse(document.getElementById('jupyter-config-data').textContent).baseUrl;"
 
 
@@ -106,6 +117,13 @@ def test_every_redirect_on_the_way_is_https_on_a_main_host(member, home):
         target = urlsplit(urljoin(address, location))
         assert target.scheme == "https", (address, location)
         assert target.netloc in ("notebooks.lab.test", "aai.lab.test"), (address, location)
+
+
+def test_a_user_s_server_reaches_the_hub_and_nothing_else_inside(lab, member, home):
+    # Not typed into the cell: the editor would add brackets and blanks of its own.
+    lab.host("nfs").check_output(f"printf %s '{REACH}' >{home}/reach.py")
+    member.run_cell("%run reach.py", "reached True False False False False False")
+    lab.host("nfs").check_output(f"rm {home}/reach.py")
 
 
 def test_no_sqlite_database_lies_on_nfs(lab, home):
