@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -46,10 +46,13 @@ class Browser:
 
     def wait(self, condition, timeout: float, what: str):
         # Pages redraw themselves: an element found a moment ago may be gone already.
-        redrawn = [StaleElementReferenceException]
-        return WebDriverWait(self.driver, timeout, poll_frequency=0.1, ignored_exceptions=redrawn).until(
-            condition, message=f"{what} did not come within {timeout:.0f} s at {self.driver.current_url}"
-        )
+        wait = WebDriverWait(self.driver, timeout, 0.1, ignored_exceptions=[StaleElementReferenceException])
+        try:
+            return wait.until(condition)
+        except TimeoutException:
+            self.shot("failure")
+            (self.output / "failure.html").write_text(self.driver.page_source)
+            raise AssertionError(f"{what} did not come within {timeout:.0f} s at {self.driver.current_url}") from None
 
     def find(self, selector: str):
         """The first visible element, or None."""
@@ -101,11 +104,15 @@ class Browser:
 
     def run_cell(self, code: str, expected: str, timeout: float = 60) -> str:
         """Type code into the last cell of the open notebook, run it, and return its output."""
-        cell = self.wait_for(".jp-Notebook .jp-Cell:last-child .cm-content")
-        cell.click()
-        ActionChains(self.driver).send_keys(code).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(
-            Keys.SHIFT
-        ).perform()
+        # What is run before the kernel has answered is lost.
+        self.wait(lambda _: any(url.split("?")[0].endswith("/channels") for url in self.open_websockets()), timeout,
+                  "the kernel's channel")  # fmt: skip
+        self.wait_for(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout)
+        self.wait_for(".jp-Notebook .jp-Cell:last-child .cm-content").click()
+        ActionChains(self.driver).send_keys(code).perform()
+        typed = code.splitlines()[-1]
+        self.wait(lambda _: typed in self.find(".jp-Notebook .jp-Cell:last-child .cm-content").text, 10, "typed code")
+        ActionChains(self.driver).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
         found = self.wait(
             lambda driver: next(
                 (
@@ -151,6 +158,19 @@ class Browser:
     def websockets(self) -> list[str]:
         return [event["params"]["url"] for event in self.network() if event["method"] == "Network.webSocketCreated"]
 
+    def open_websockets(self) -> list[str]:
+        """Those that the other side has accepted."""
+        accepted = {
+            event["params"]["requestId"]
+            for event in self.network()
+            if event["method"] == "Network.webSocketHandshakeResponseReceived"
+        }
+        return [
+            event["params"]["url"]
+            for event in self._events
+            if event["method"] == "Network.webSocketCreated" and event["params"]["requestId"] in accepted
+        ]
+
 
 @contextmanager
 def browser(lab, home: Path):
@@ -167,9 +187,5 @@ def browser(lab, home: Path):
     person = Browser(driver, lab.output)
     try:
         yield person
-    except BaseException:
-        person.shot("failure")
-        (lab.output / "failure.html").write_text(driver.page_source)
-        raise
     finally:
         driver.quit()

@@ -65,7 +65,7 @@ def test_the_hub_knows_its_scheme_and_host(lab):
 
 
 def test_no_secret_is_in_the_values_of_the_release(lab):
-    helm = "KUBECONFIG=/etc/kubernetes/admin.conf $(ls /usr/local/bin/helm*)"
+    helm = "KUBECONFIG=/etc/kubernetes/admin.conf /usr/local/bin/helm"
     (release,) = json.loads(lab.host("master").check_output(f"{helm} list --namespace jupyterhub --output json"))
     assert release["status"] == "deployed"
     values = lab.host("master").check_output(f"{helm} get values --namespace jupyterhub {release['name']}")
