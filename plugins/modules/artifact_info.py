@@ -132,7 +132,7 @@ def ask(opener: urllib.request.OpenerDirector, url: str, timeout: int) -> tuple[
         url, method="HEAD", headers={"User-Agent": "egi.notebooks.artifact_info"}
     )
     if login:
-        request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     if "/manifests/" in url:
         request.add_header("Accept", MANIFESTS)
     try:

@@ -92,6 +92,10 @@ ansible_facts:
           description: Whether the machine has joined a Kubernetes cluster, whichever.
           type: bool
           sample: false
+        kubelet_version:
+          description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, empty if none.
+          type: str
+          sample: 1.36.3
         swap:
           description: Swap, and what brings it at the next start of the machine.
           type: dict
@@ -224,6 +228,14 @@ def read(path: str) -> str:
         return ""
 
 
+def kubelet_version() -> str:
+    """Return the version of the kubelet that artifact_install has installed, if it has."""
+    try:
+        return json.loads(read("/var/lib/egi-notebooks/artifacts/kubelet.json"))["version"]
+    except (ValueError, KeyError):
+        return ""
+
+
 def system() -> dict:
     """Return name, identity and kind of the system."""
     release = dict(line.split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line)
@@ -237,6 +249,7 @@ def system() -> dict:
         "memory_mb": int((read("/proc/meminfo").split() + ["MemTotal:", "0"])[1]) // 1024,
         "processors": os.cpu_count(),
         "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
+        "kubelet_version": kubelet_version(),
     }
 
 

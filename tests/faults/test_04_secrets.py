@@ -64,7 +64,8 @@ def found_on_nodes(lab, wanted: set[str]) -> list[str]:
         folders = f"$(ls -d {NODE_FOLDERS} 2>/dev/null)"
         # The internal CA's folder, if there is one, and the hub's database hold keys by right.
         skipped = "--exclude-dir=bin --exclude-dir=edge --exclude=jupyterhub.sqlite*"
-        files = lab.ssh(node, f"grep -rlIF {skipped} --file=/dev/stdin {folders}", patterns, timeout=180)
+        files = lab.ssh(node, f"grep -rslIF {skipped} --file=/dev/stdin {folders}", patterns, timeout=180)
+        assert files.returncode in (0, 1), files.stderr
         found += [f"{node}: {name}" for name in files.stdout.splitlines()]
         journal = "exec 3<&0; journalctl --quiet --no-pager --boot | grep -c -F --file=/dev/fd/3"
         if lab.ssh(node, f"bash -c '{journal}'", patterns, timeout=180).stdout.strip() != "0":
@@ -94,6 +95,7 @@ def process_lists(wanted: set[str]) -> Iterator[list[str]]:
     found: list[str] = []
     end = threading.Event()
     needles = [text.encode() for text in wanted]
+    looks = dict.fromkeys(MACHINES, 0)
 
     def note(place: str, line: bytes) -> None:
         for at in (line.find(needle) for needle in needles):
@@ -110,6 +112,7 @@ def process_lists(wanted: set[str]) -> Iterator[list[str]]:
 
     def there(node: str, stream) -> None:
         for line in stream:
+            looks[node] += 1
             note(node, line)
 
     look = "while sleep 0.5; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0\\n' ' ' && echo || break; done"
@@ -133,6 +136,7 @@ def process_lists(wanted: set[str]) -> Iterator[list[str]]:
             watcher.wait(timeout=10)
         for thread in threads:
             thread.join(timeout=10)
+    assert all(looks.values()), f"nothing was seen of some node: {looks}"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ Starts over with fresh nodes, so it runs before the tests that need the service:
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ COMMANDS = {
     "loop devices": ["losetup", "--list"],
 }
 FILES = {"mounts": "/proc/self/mounts", "hosts": "/etc/hosts", "resolver": "/etc/resolv.conf"}
+#: What changes by itself: dates, counters and lifetimes.
+NOISE = re.compile(r"^#.*$|\[\d+:\d+\]|packets \d+ bytes \d+|(valid_lft|preferred_lft|expires) \S+", re.MULTILINE)
 PACKET_FILTERS = (["nft", "list", "ruleset"], ["iptables-save"])
 
 
@@ -42,7 +45,7 @@ def host() -> dict[str, str]:
             state[argv[0]] = subprocess.run(argv, check=False, capture_output=True, text=True).stdout
         except FileNotFoundError:
             state[argv[0]] = ""
-    return state
+    return {name: NOISE.sub("", text) for name, text in state.items()}
 
 
 def processes() -> list[str]:

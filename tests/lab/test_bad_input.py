@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from runs import playbook
 
 DOMAIN = "notebooks.lab.test"
+ALIAS = "nb-alias.lab.test"
 CERTIFICATE = "edge_ingress_certificate_file"
 KEY = "edge_ingress_key_file"
 
@@ -28,6 +29,7 @@ def pair(folder, domain: str = DOMAIN, days: int = 30, foreign_key: bool = False
     issuer_key = serialization.load_pem_private_key((STATE / "ca/intermediate.key").read_bytes(), None)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
+    names = (domain, ALIAS) if domain == DOMAIN else (domain,)
     end = datetime.now(UTC) + timedelta(days=days)
     certificate = (
         x509.CertificateBuilder()
@@ -37,7 +39,7 @@ def pair(folder, domain: str = DOMAIN, days: int = 30, foreign_key: bool = False
         .serial_number(x509.random_serial_number())
         .not_valid_before(end - timedelta(days=60))
         .not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
     if foreign_key:

@@ -35,6 +35,7 @@ MACHINE = {
     "memory_mb": 2000,
     "processors": 2,
     "is_node": False,
+    "kubelet_version": "",
     "swap": {"active": [], "fstab": [], "units": []},
     "addresses": [ETH0, ETH1],
     "default_ipv4": ETH0,
@@ -114,6 +115,10 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
         (
             {"swap": MACHINE["swap"] | {"units": ["dev-zram0.swap"]}},
             "swap comes back at each start by dev-zram0.swap; allowed is none",
+        ),
+        (
+            {"is_node": True, "kubelet_version": "1.35.4"},
+            "kube_node_version is '1.36.3' and the node runs 1.35.4; allowed on a running cluster is",
         ),
         ({"default_ipv4": {}}, "kube_node_address is ''; allowed is an address that the machine itself has"),
         ({"listeners": [port(10250, "k3s-server")]}, "port 10250 is taken by k3s-server; allowed is the kubelet alone"),

@@ -92,11 +92,15 @@ def test_system(machine):
         "memory_mb": 3932,
         "processors": 0,
         "is_node": False,
+        "kubelet_version": "",
     }
     assert system["processors"] >= 1
     machine({"run/systemd/system/x": "", "etc/kubernetes/kubelet.conf": ""})
     assert node_facts.system()["service_manager"] == "systemd"
     assert node_facts.system()["is_node"]
+    for record, version in (('{"version": "1.36.3"}', "1.36.3"), ('{"version": "1.3', ""), ("{}", "")):
+        machine({"var/lib/egi-notebooks/artifacts/kubelet.json": record})
+        assert node_facts.system()["kubelet_version"] == version
 
 
 def test_a_machine_that_tells_nothing_is_no_traceback(tmp_path, monkeypatch):
