@@ -227,18 +227,25 @@ def test_files_come_from_the_mirror(render_role, full_site):
         )
 
 
-NODES = {
-    "resources": [
-        {"metadata": {"name": "m", "labels": {"kubernetes.io/hostname": "m"}}, "spec": {"taints": [{"key": "x"}]}},
-        {"metadata": {"name": "w2", "labels": {"kubernetes.io/hostname": "w2"}}, "spec": {}},
-        {"metadata": {"name": "w1", "labels": {"kubernetes.io/hostname": "w1"}}, "spec": {}},
+NODES = [
+    {"kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints} if taints else {}}
+    for name, taints in (("m", [{"key": "x"}]), ("w2", []), ("w1", []))
+]
+
+
+def volume(render_role, *volumes, **variables):
+    """The specification of the database's volume; `volumes` are those of the cluster: (spec, phase)."""
+    found = [
+        {
+            "kind": "PersistentVolume",
+            "metadata": {"name": "jupyterhub-hub-db"},
+            "spec": spec,
+            "status": {"phase": phase},
+        }
+        for spec, phase in volumes
     ]
-}
-
-
-def volume(render_role, **variables):
-    found = {"resources": []}
-    made = render_role("jupyterhub", "__jupyterhub_objects", **SITE | {"__jupyterhub_db_found": found} | variables)
+    cluster = {"stdout": json.dumps({"items": NODES + found})}
+    made = render_role("jupyterhub", "__jupyterhub_objects", **SITE | {"__jupyterhub_cluster": cluster} | variables)
     return made[1]["spec"]
 
 
@@ -247,22 +254,18 @@ def node(spec):
 
 
 def test_the_database_s_node_is_chosen_once(render_role):
-    first = volume(render_role, __jupyterhub_nodes=NODES)
-    assert node(first) == ["w1"]
+    assert node(volume(render_role)) == ["w1"]
     assert node(volume(render_role, jupyterhub_db_node="w9")) == ["w9"]
-    kept = {"resources": [{"spec": volume(render_role, jupyterhub_db_node="w2"), "status": {"phase": "Bound"}}]}
-    assert node(volume(render_role, __jupyterhub_db_found=kept, __jupyterhub_nodes=NODES)) == ["w2"]
+    kept = volume(render_role, jupyterhub_db_node="w2")
+    assert node(volume(render_role, (kept, "Bound"))) == ["w2"]
 
 
 def test_the_database_survives_its_claim(render_role):
-    spec = volume(render_role, __jupyterhub_nodes=NODES)
+    spec = volume(render_role)
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
     assert "uid" not in spec["claimRef"]
-    released = {"resources": [{"spec": spec, "status": {"phase": "Released"}}]}
-    assert volume(render_role, __jupyterhub_db_found=released)["claimRef"] == spec["claimRef"] | {
-        "uid": None,
-        "resourceVersion": None,
-    }
+    again = volume(render_role, (spec, "Released"))
+    assert again["claimRef"] == spec["claimRef"] | {"uid": None, "resourceVersion": None}
 
 
 #: What is wrong, the variables, and the beginning of the one line that says so.
