@@ -280,9 +280,12 @@ HERE = {
     "jupyterhub_oauth": {"client_id": "x", "environment": "demo"},
     "jupyterhub_oauth_client_secret": "correct-horse-battery-staple",
 }
+# Named, since a machine need not have a way out, by which the default is chosen.
+LINKS = json.loads(subprocess.check_output(["ip", "-json", "-4", "address", "show", "up"]))
+OWN = next(link["addr_info"][0]["local"] for link in LINKS if "LOOPBACK" not in link["flags"])
 INVENTORY = {
     "all": {"vars": HERE},
-    "masters": {"hosts": {"m": {"kube_master_pod_mtu": 9999}}},
+    "masters": {"hosts": {"m": {"kube_node_address": OWN, "kube_master_pod_mtu": 9999}}},
     "edges": {"hosts": {"e": {"kube_node_address": "203.0.113.5"}}},
     "workers": {
         "hosts": {
