@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import socket
 import uuid
 from pathlib import Path
 
 import pytest
-from access import OUTPUT
+from access import require_lab
 from checkin_client import BASE_URL, TIMEOUT, admin_session
 from faults import FaultyLab
 from user import User
@@ -27,11 +26,7 @@ def pytest_collection_modifyitems(items) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> FaultyLab:
-    try:
-        socket.getaddrinfo("master.lab.test", 22)
-    except OSError:
-        pytest.fail("no lab here: run this by `make test-faults`, after `make lab`", pytrace=False)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
+    require_lab("make test-faults`, after `make lab")
     return FaultyLab()
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+import runs
 import yaml
-from access import OUTPUT, PROJECT, Lab
+from access import OUTPUT, Lab
 from checkin_client import browser
 
 from lab import network, nodes
@@ -172,14 +173,11 @@ def record(fault: str, seconds: float, saw: str, lost: str = "none") -> None:
 
 def inventory(folder: Path, **host_variables: dict) -> Path:
     """The lab's inventory with further variables of hosts, named by their node."""
-    hosts = yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())
+    hosts = runs.lab_hosts()
     for group in hosts.values():
         for host in group["hosts"]:
             group["hosts"][host] = host_variables.get(host.split(".")[0])
-    path = folder / "hosts.yml"
-    path.write_text(yaml.safe_dump(hosts))
-    (folder / "group_vars").symlink_to(PROJECT / "inventories/lab/group_vars")
-    return path
+    return runs.inventory(folder, hosts)
 
 
 def extra(**values) -> tuple[str, str]:

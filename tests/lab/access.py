@@ -8,15 +8,28 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 from pathlib import Path
 
+import pytest
 import testinfra
+
+from lab.settings import NODES
 
 PROJECT = Path(__file__).parents[2]
 OUTPUT = PROJECT / "tests/output"
 CACHE = Path(os.environ.get("EGI_NOTEBOOKS_CACHE", Path.home() / ".cache/egi-notebooks"))
 STATE = Path(os.environ.get("EGI_NOTEBOOKS_LAB", CACHE / "lab"))
-ADDRESSES = {"master": "10.77.0.11", "edge": "10.77.0.12", "worker": "10.77.0.13", "nfs": "10.77.0.14"}
+ADDRESSES = {node.name: node.address for node in NODES}
+
+
+def require_lab(command: str) -> None:
+    """Fail with what to do instead, unless the tests run inside the network of a lab that is up."""
+    try:
+        socket.getaddrinfo("master.lab.test", 22)
+    except OSError:
+        pytest.fail(f"no lab here: run this by `{command}`", pytrace=False)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
 
 
 class Lab:

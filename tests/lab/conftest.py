@@ -5,17 +5,11 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
-from access import OUTPUT, Lab
+from access import Lab, require_lab
 
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    try:
-        socket.getaddrinfo("master.lab.test", 22)
-    except OSError:
-        pytest.fail("no lab here: run this by `make test-lab`, after `make lab` or `make test-molecule`", pytrace=False)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
+    require_lab("make test-lab`, after `make lab` or `make test-molecule")
     return Lab()

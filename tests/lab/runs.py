@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from access import PROJECT
 
 
@@ -30,6 +31,18 @@ def failed(answer: dict) -> list[str]:
     """Messages of a failed task; of a loop, those of its failed items."""
     items = [item for item in answer.get("results", []) if item.get("failed")] or [answer]
     return [str(item.get("msg", item)) for item in items if item.get("failed")]
+
+
+def inventory(folder: Path, hosts: dict) -> Path:
+    """An inventory with the lab's variables and other hosts."""
+    path = folder / "hosts.yml"
+    path.write_text(yaml.safe_dump(hosts))
+    (folder / "group_vars").symlink_to(PROJECT / "inventories/lab/group_vars")
+    return path
+
+
+def lab_hosts() -> dict:
+    return yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())
 
 
 def playbook(name: str, *arguments: str | Path, inventory: str | Path = "inventories/lab") -> Run:

@@ -9,13 +9,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import yaml
-from access import PROJECT, STATE
+from access import STATE
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from runs import playbook
+from runs import inventory, lab_hosts, playbook
 
 DOMAIN = "notebooks.lab.test"
 ALIAS = "nb-alias.lab.test"
@@ -51,18 +50,6 @@ def pair(folder, domain: str = DOMAIN, days: int = 30, foreign_key: bool = False
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return {name: str(path) for name, path in files.items()}
-
-
-def inventory(folder, hosts: dict) -> str:
-    """An inventory with the lab's variables and other hosts."""
-    path = folder / "hosts.yml"
-    path.write_text(yaml.safe_dump(hosts))
-    (folder / "group_vars").symlink_to(PROJECT / "inventories/lab/group_vars")
-    return str(path)
-
-
-def lab_hosts() -> dict:
-    return yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())
 
 
 def refused(result, *faults: list[str]) -> None:
