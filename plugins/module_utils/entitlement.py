@@ -1,14 +1,17 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Group entitlements as AARC-G002 and AARC-G069 write them, and the short group names made of them.
+"""Entitlements as AARC-G002, G069 (groups) and G027 (capabilities) write them, and the short names of groups.
 
-An entitlement is ``<NAMESPACE>:group:<GROUP>[:<SUBGROUP>]*[:role=<ROLE>][#<AUTHORITY>]``, for example
+A group entitlement is ``<NAMESPACE>:group:<GROUP>[:<SUBGROUP>]*[:role=<ROLE>][#<AUTHORITY>]``, for example
 ``urn:mace:egi.eu:group:vo.notebooks.egi.eu:role=member#aai.egi.eu``. Its short name is
 ``<group>[/<subgroup>]*[:role=<role>]``, for example ``vo.notebooks.egi.eu``, ``vo.notebooks.egi.eu/training`` or
 ``vo.notebooks.egi.eu:role=vm_operator``. In a short name everything but letters, digits and ``-._~`` of ASCII is
 percent-encoded as UTF-8, so two entitlements have one short name if and only if they mean the same, and a name that
 just looks like another stays another.
+
+A capability is ``<NAMESPACE>:res:<RESOURCE>[:<CHILD>]*[:act:<ACTION>[,<ACTION>]*][#<AUTHORITY>]``. It says what may be
+done with a resource, is membership in nothing, and so gives no short name.
 
 The namespace ignores case, the rest does not. Percent-encoding is decoded. The authority is ignored (AARC-G069
 deprecates it, and a URN's fragment takes no part in a comparison). What breaks the syntax gives no group.
@@ -19,7 +22,7 @@ The same file runs in the collection and, as egi_notebooks_entitlement, in the h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 # The namespace of EGI Check-in.
@@ -31,12 +34,14 @@ MAX_ENTITLEMENT = 2048
 # What the hub's database holds.
 MAX_NAME = 255
 
+# The first ``:group:`` or ``:res:`` behind a namespace decides what it is.
+_FORM = re.compile(r"((?i:urn)(?::[!-9;->@-~]+){2,}?):(group|res):(.*)")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ROLE = "role="
 
 
 class EntitlementError(ValueError):
-    """The text is no group entitlement, or no name that an entitlement can hold."""
+    """The text is no entitlement of the kind that was asked for, or no name that an entitlement can hold."""
 
 
 def normalized_namespace(namespace: str) -> str:
@@ -51,6 +56,13 @@ class Entitlement:
     namespace: str
     path: tuple[str, ...]
     role: str | None = None
+    authority: str | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """The entitlement as Check-in would write it."""
+        parts = [self.namespace, "group", *(quote(part, safe="") for part in self.path)]
+        parts += [] if self.role is None else [_ROLE + quote(self.role, safe="")]
+        return ":".join(parts) + (f"#{self.authority}" if self.authority else "")
 
     @property
     def name(self) -> str:
@@ -64,6 +76,16 @@ class Entitlement:
         return names + ([self.name] if self.role is not None else [])
 
 
+@dataclass(frozen=True)
+class Capability:
+    """A resource, or a part of one, and what may be done with it; nothing stated means everything."""
+
+    namespace: str
+    path: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+    authority: str | None = field(default=None, compare=False)
+
+
 def group_name(path: tuple[str, ...] | list[str], role: str | None = None) -> str:
     """Return the short name of a group, or of a role in it, from plain text parts."""
     parts = [*path] if role is None else [*path, role]
@@ -75,19 +97,48 @@ def group_name(path: tuple[str, ...] | list[str], role: str | None = None) -> st
 
 def parse(text: object) -> Entitlement:
     """Return the group entitlement that the text is, or raise EntitlementError."""
+    found = parse_any(text)
+    if not isinstance(found, Entitlement):
+        raise EntitlementError("It is a capability, no group entitlement.")
+    return found
+
+
+def parse_any(text: object) -> Entitlement | Capability:
+    """Return the group entitlement or capability that the text is, or raise EntitlementError."""
     if not isinstance(text, str) or len(text) > MAX_ENTITLEMENT or not text.isprintable():
         raise EntitlementError("An entitlement must be one line of text of moderate length.")
     # A URN's r-, q- and f-components (the last is the authority) take no part in a comparison.
-    body = re.split(r"#|\?\+|\?=", text, maxsplit=1)[0]
-    namespace, separator, rest = body.partition(":group:")
-    if not separator or not re.fullmatch(r"(?i)urn(:[^:?\s]+){2,}", namespace):
-        raise EntitlementError("A group entitlement must have the form <NAMESPACE>:group:<GROUP>.")
-    parts = rest.split(":")
+    form = _FORM.fullmatch(re.split(r"#|\?\+|\?=", text, maxsplit=1)[0])
+    if not form:
+        raise EntitlementError(
+            "An entitlement must have the form <NAMESPACE>:group:<GROUP> or <NAMESPACE>:res:<RESOURCE>."
+        )
+    namespace, kind, rest = form.groups()
+    authority = text.partition("#")[2] or None
+    read = _group if kind == "group" else _capability
+    return read(namespace.lower(), rest.split(":"), authority)
+
+
+def _group(namespace: str, parts: list[str], authority: str | None) -> Entitlement:
     role = parts.pop()[len(_ROLE) :] if len(parts) > 1 and parts[-1].startswith(_ROLE) else None
     if any(part.startswith(_ROLE) for part in parts):
         raise EntitlementError("A role must be the last part of a group entitlement.")
     path = tuple(_decoded(part) for part in parts)
-    return Entitlement(normalized_namespace(namespace), path, None if role is None else _decoded(role))
+    return Entitlement(namespace, path, None if role is None else _decoded(role), authority)
+
+
+def _capability(namespace: str, parts: list[str], authority: str | None) -> Capability:
+    actions: list[str] = []
+    if "act" in parts:
+        position = parts.index("act")
+        if len(parts) != position + 2:
+            raise EntitlementError("The actions must be the last part of a capability, after ':act:'.")
+        actions = parts[-1].split(",")
+        parts = parts[:position]
+    if not parts:
+        raise EntitlementError("A capability must name a resource.")
+    path = tuple(_decoded(part) for part in parts)
+    return Capability(namespace, path, tuple(_decoded(action) for action in actions), authority)
 
 
 def _decoded(part: str) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.egi.notebooks.plugins.module_utils.entitlement import (
     group_name,
     group_names,
     parse,
+    parse_any,
 )
 
 MEMBER = "urn:mace:egi.eu:group:vo.notebooks.egi.eu:role=member#aai.egi.eu"
@@ -69,6 +70,7 @@ def test_an_entitlement_has_one_short_name(text, name):
         "urn:mace:egi.eu:group:vo%",
         "urn:mace:egi.eu:group:vo%zz",
         "urn:mace:egi.eu:group:vo%ff",
+        "urn:m\u0430ce:egi.eu:group:vo",
         "urn:mace:egi.eu:group:v?o",
         "urn:mace:egi.eu:group:vo\u202e",
         "urn:mace:egi.eu:group:" + "v" * 5000,
@@ -83,6 +85,62 @@ def test_anything_else_is_refused_with_the_one_documented_error(text):
     with pytest.raises(EntitlementError):
         parse(text)
     assert group_names({"entitlements": [text]}) == []
+
+
+CAPABILITY = "urn:mace:egi.eu:res:storage:vo.notebooks.egi.eu:act:read,write#aai.egi.eu"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "actions"),
+    [
+        (CAPABILITY, ("storage", VO), ("read", "write")),
+        ("urn:mace:egi.eu:res:storage", ("storage",), ()),
+        ("URN:mace:EGI.eu:res:a%3Ab:act:r%C3%A9al#", ("a:b",), ("réal",)),
+        ("urn:mace:egi.eu:res:group:vo", ("group", "vo"), ()),
+    ],
+)
+def test_a_capability_is_read(text, path, actions):
+    found = parse_any(text)
+    assert (found.namespace, found.path, found.actions) == ("urn:mace:egi.eu", path, actions)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "urn:mace:egi.eu:res:",
+        "urn:mace:egi.eu:res:act:read",
+        "urn:mace:egi.eu:res:a:act",
+        "urn:mace:egi.eu:res:a:act:",
+        "urn:mace:egi.eu:res:a:act:read,",
+        "urn:mace:egi.eu:res:a:act:read:b",
+        "urn:mace:egi.eu:res:a::b",
+    ],
+)
+def test_half_a_capability_is_refused(text):
+    with pytest.raises(EntitlementError):
+        parse_any(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CAPABILITY,
+        f"urn:mace:egi.eu:res:{VO}",
+        f"urn:mace:egi.eu:res:group:{VO}",
+        f"urn:mace:egi.eu:res:x:group:{VO}",
+        f"urn:mace:egi.eu:res:group:{VO}:role=member#aai.egi.eu",
+    ],
+)
+def test_a_capability_admits_to_no_group(text):
+    with pytest.raises(EntitlementError):
+        parse(text)
+    assert group_names({"entitlements": [text]}) == []
+
+
+def test_the_authority_is_kept_and_makes_no_difference():
+    assert parse(MEMBER).authority == "aai.egi.eu"
+    assert parse(MEMBER) == parse(MEMBER.replace("aai.egi.eu", "other"))
+    assert str(parse(MEMBER)) == MEMBER
 
 
 @pytest.mark.parametrize(("path", "role"), [((), None), (("",), None), (("vo", "a\n"), None), (("vo",), "")])
