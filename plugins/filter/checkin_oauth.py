@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.egi.notebooks.plugins.module_utils import checkin
-from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError, VoRule
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError
 from ansible_collections.egi.notebooks.plugins.module_utils.entitlement import DEFAULT_NAMESPACES
+from ansible_collections.egi.notebooks.plugins.module_utils.vos import Vo, check_vos
 
 KEYS = (
     "environment",
@@ -22,19 +23,24 @@ KEYS = (
     "domain",
     "callback_url",
     "vos",
-    "admin",
     "scopes",
     "offline_access",
-    "username_claim",
+    "user_names",
+    "recheck_seconds",
+    "grace_seconds",
+    "access_token_file",
     "namespaces",
     "enrolment_url",
     "post_logout_redirect_url",
     "ca_file",
     "pkce",
 )
+USER_NAMES = ("voperson_id", "preferred_username")
 HINTS = {
+    "admin": "the roles that make an admin are a VO's own now, as in vos: [{name: VO, admin: [vm_operator]}]",
+    "username_claim": f"what users are called after is user_names now, one of {', '.join(USER_NAMES)}",
     "client_secret": "the secret never stands in the hub's configuration, "
-    "the hub reads it from its environment variable OAUTH_CLIENT_SECRET"
+    "the hub reads it from its environment variable OAUTH_CLIENT_SECRET",
 }
 
 
@@ -53,8 +59,7 @@ def _hub_config(settings: object) -> dict[str, Any]:
     issuer = _issuer(settings)
     client_id = _text(settings, "client_id")
     back = settings.get("post_logout_redirect_url")
-    rules = checkin.check_rules("vos", settings.get("vos"))
-    admins = _admin_rules(settings)
+    vos = check_vos("vos", settings.get("vos"))
     authenticator = {
         "login_service": "EGI Check-in",
         "client_id": client_id,
@@ -65,14 +70,15 @@ def _hub_config(settings: object) -> dict[str, Any]:
         "logout_redirect_url": checkin.logout_url(
             issuer, client_id, checkin.check_url("post_logout_redirect_url", back) if back else None
         ),
-        "scope": _scopes(settings),
-        "username_claim": _text(settings, "username_claim", "voperson_id"),
+        "scope": _scopes(settings, vos),
         "manage_groups": True,
-        "allowed_groups": _all_groups(rules),
-        "admin_groups": _all_groups(admins),
+        # The hub module admits people by the rules below.
+        "any_allow_config": True,
         "enable_auth_state": True,
         "enable_pkce": _flag(settings, "pkce", default=True),
-        "custom_403_message": _refusal(settings, issuer, rules),
+        "auth_refresh_age": _seconds(settings, "recheck_seconds", default=300, least=10),
+        "refresh_pre_spawn": True,
+        "custom_403_message": _refusal(settings, issuer, vos),
     }
     if settings.get("ca_file"):
         # The hub's HTTP client reads no SSL_CERT_FILE.
@@ -80,10 +86,13 @@ def _hub_config(settings: object) -> dict[str, Any]:
     return {
         "JupyterHub": {"authenticator_class": "generic-oauth"},
         "GenericOAuthenticator": authenticator,
-        # For the module egi_notebooks_hub. Who is admitted as an admin alone still belongs to a VO.
+        # For the module egi_notebooks_hub.
         "EgiNotebooks": {
             "namespaces": list(_namespaces(settings)),
-            "vos": [{"name": rule.vo, "groups": rule.group_names} for rule in [*rules, *admins]],
+            "vos": [vo.for_hub() for vo in vos],
+            "user_names": _user_names(settings),
+            "grace_seconds": _seconds(settings, "grace_seconds", default=600, least=0),
+            "access_token_file": _access_token_file(settings),
         },
     }
 
@@ -118,29 +127,32 @@ def _callback_url(settings: Mapping[str, Any]) -> str:
     return url
 
 
-def _scopes(settings: Mapping[str, Any]) -> list[str]:
+def _scopes(settings: Mapping[str, Any], vos: list[Vo]) -> list[str]:
     """Return the scopes, each once."""
     scopes = list(checkin.check_texts("scopes", settings.get("scopes") or list(checkin.DEFAULT_SCOPES)))
     if "openid" not in scopes or any(len(scope.split()) > 1 for scope in scopes):
         raise SettingsError(f"scopes is {settings['scopes']!r}; allowed is a list of words with openid among them")
+    if any(vo.assurance for vo in vos):
+        scopes.append("eduperson_assurance")
     if _flag(settings, "offline_access", default=False):
         scopes.append("offline_access")
     return list(dict.fromkeys(scopes))
 
 
-def _admin_rules(settings: Mapping[str, Any]) -> list[VoRule]:
-    """Return the rules of the admins; a whole VO is refused, for that is hardly ever meant."""
-    rules = checkin.check_rules("admin", settings["admin"]) if settings.get("admin") else []
-    for index, rule in enumerate(rules):
-        if not rule.groups and not rule.roles:
-            raise SettingsError(
-                f"admin[{index}] makes every member of {rule.vo} an admin; allowed is a VO with roles or groups"
-            )
-    return rules
+def _user_names(settings: Mapping[str, Any]) -> str:
+    """Return the claim that users are called after."""
+    given = settings.get("user_names", USER_NAMES[0])
+    if given not in USER_NAMES:
+        raise SettingsError(f"user_names is {given!r}; allowed are {', '.join(USER_NAMES)}")
+    return given
 
 
-def _all_groups(rules: list[VoRule]) -> list[str]:
-    return list(dict.fromkeys(name for rule in rules for name in rule.group_names))
+def _access_token_file(settings: Mapping[str, Any]) -> bool:
+    """Return whether notebooks get the access token, which only stays fresh with a refresh token."""
+    wanted = _flag(settings, "access_token_file", default=False)
+    if wanted and not _flag(settings, "offline_access", default=False):
+        raise SettingsError("access_token_file is True and offline_access is False; allowed is both or only the second")
+    return wanted
 
 
 def _namespaces(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -152,12 +164,12 @@ def _namespaces(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return namespaces
 
 
-def _refusal(settings: Mapping[str, Any], issuer: str, rules: list[VoRule]) -> str:
+def _refusal(settings: Mapping[str, Any], issuer: str, vos: list[Vo]) -> str:
     """Return what a person reads who is in none of the VOs."""
     template = settings.get("enrolment_url") or checkin.enrolment_template(issuer)
     if template:
         checkin.check_url("enrolment_url", template)
-    where = [f"{rule} at {checkin.enrolment_url(template, rule.vo)}" if template else str(rule) for rule in rules]
+    where = [f"{vo} at {checkin.enrolment_url(template, vo.name)}" if template else str(vo) for vo in vos]
     return (
         "You are logged in at EGI Check-in, but you are in no virtual organisation (VO) that may use this service. "
         f"Please join {' or '.join(dict.fromkeys(where))} and then log in here again."
@@ -182,6 +194,13 @@ def _flag(settings: Mapping[str, Any], key: str, *, default: bool) -> bool:
     value = settings.get(key, default)
     if not isinstance(value, bool):
         raise SettingsError(f"{key} is {value!r}; allowed is true or false")
+    return value
+
+
+def _seconds(settings: Mapping[str, Any], key: str, *, default: int, least: int) -> int:
+    value = settings.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"{key} is {value!r}; allowed is a whole number of seconds, at least {least}")
     return value
 
 

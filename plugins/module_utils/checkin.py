@@ -8,15 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
-
-from ansible_collections.egi.notebooks.plugins.module_utils.entitlement import (
-    MAX_NAME,
-    EntitlementError,
-    group_name,
-)
 
 ISSUERS = {
     "production": "https://aai.egi.eu/auth/realms/egi",
@@ -33,32 +25,10 @@ ENDPOINTS = {
 # Both entitlement scopes: the first replaces the second, which is still in use.
 DEFAULT_SCOPES = ("openid", "profile", "email", "voperson_id", "entitlements", "eduperson_entitlement")
 HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
-RULE_KEYS = ("name", "groups", "roles")
 
 
 class SettingsError(ValueError):
     """A setting is wrong; the message says which, what was given and what is allowed."""
-
-
-@dataclass(frozen=True)
-class VoRule:
-    """Who of a VO is meant: all members, or those of some groups, or those with some roles."""
-
-    vo: str
-    groups: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-
-    @property
-    def group_names(self) -> list[str]:
-        """Short names of the hub groups; membership in any of them satisfies the rule."""
-        paths = [[self.vo, *group.split("/")] for group in self.groups] or [[self.vo]]
-        return [group_name(path, role) for path in paths for role in self.roles or (None,)]
-
-    def __str__(self) -> str:
-        """The rule in words."""
-        wanted = [f"group {' or '.join(self.groups)}"] if self.groups else []
-        wanted += [f"role {' or '.join(self.roles)}"] if self.roles else []
-        return f"{self.vo} ({', '.join(wanted)})" if wanted else self.vo
 
 
 def check_keys(
@@ -108,38 +78,6 @@ def check_texts(where: str, given: object) -> tuple[str, ...]:
     if not isinstance(given, (list, tuple)) or not all(isinstance(item, str) and item.strip() for item in given):
         raise SettingsError(f"{where} is {given!r}; allowed is a list of texts")
     return tuple(item.strip() for item in given)
-
-
-def check_rules(where: str, given: object) -> list[VoRule]:
-    """Return the rules of a list of VOs, each a name or a mapping with name, groups and roles."""
-    if not isinstance(given, (list, tuple)) or not given:
-        raise SettingsError(f"{where} is {given!r}; allowed is a list of one VO or more, such as [vo.notebooks.egi.eu]")
-    return [_check_rule(f"{where}[{index}]", item) for index, item in enumerate(given)]
-
-
-def _check_rule(where: str, given: object) -> VoRule:
-    """Return one rule."""
-    item: Mapping[str, Any] = {"name": given} if isinstance(given, str) else given  # type: ignore[assignment]
-    if not isinstance(item, Mapping):
-        raise SettingsError(f"{where} is {given!r}; allowed is a VO's name or a mapping of {', '.join(RULE_KEYS)}")
-    check_keys(where, item, RULE_KEYS)
-    name = item.get("name")
-    if not isinstance(name, str) or not re.fullmatch(r"[^\s:/#%]+", name):
-        raise SettingsError(
-            f"{where}.name is {name!r}; allowed is the VO's own name, such as vo.notebooks.egi.eu, no entitlement"
-        )
-    rule = VoRule(
-        name,
-        groups=check_texts(f"{where}.groups", item.get("groups", [])),
-        roles=check_texts(f"{where}.roles", item.get("roles", [])),
-    )
-    try:
-        too_long = [text for text in rule.group_names if len(text) > MAX_NAME]
-    except EntitlementError as error:
-        raise SettingsError(f"{where} is {given!r}; {error}") from error
-    if too_long:
-        raise SettingsError(f"{where} gives the group {too_long[0]!r}; allowed are at most {MAX_NAME} characters")
-    return rule
 
 
 def enrolment_template(issuer: str) -> str:

@@ -51,12 +51,21 @@ def full_site(tmp_path_factory):
         "egi_notebooks_mirror": "https://mirror.lab.test",
         "egi_notebooks_namespace": "notebooks",
         "egi_notebooks_ca_file": str(folder / "ca.crt"),
-        "jupyterhub_vos": ["vo.a", {"name": "vo.b", "groups": ["training"], "roles": ["member"]}],
+        "jupyterhub_vos": [
+            {"name": "vo.a", "admin": ["vm_operator"]},
+            {"name": "vo.b", "groups": ["training"], "roles": ["member"], "assurance": ["https://aai.egi.eu/LoA#High"]},
+            {
+                "name": "vo.c",
+                "images": {"Tensors": "registry.example.org:5000/tensors:1", "R": "quay.io/r:2"},
+                "limits": {"cpu": 2, "memory": "4G", "gpu": 1},
+                "storage": [{"claim": "data", "path": "/data"}],
+            },
+        ],
         "jupyterhub_oauth": {
             "issuer": "https://aai.lab.test/auth/realms/egi",
             "client_id": "egi-notebooks",
-            "admin": [{"name": "vo.a", "roles": ["vm_operator"]}],
             "offline_access": True,
+            "access_token_file": True,
             "scopes": ["openid", "voperson_id", "entitlements"],
         },
         "jupyterhub_oauth_client_secret_file": str(folder / "secret"),
@@ -123,7 +132,7 @@ def test_the_login_is_the_filter_s(values):
     assert config["JupyterHub"] == {"authenticator_class": "generic-oauth", "admin_access": False}
     login = config["GenericOAuthenticator"]
     assert login["oauth_callback_url"] == "https://notebooks.example.org/hub/oauth_callback"
-    assert login["allowed_groups"] == ["vo.notebooks.egi.eu"]
+    assert [vo["groups"] for vo in config["EgiNotebooks"]["vos"]] == [["vo.notebooks.egi.eu"]]
     assert "http_request_kwargs" not in login
     assert values["hub"]["extraEnv"]["OAUTH_CLIENT_SECRET"]["valueFrom"]["secretKeyRef"] == {
         "name": values["hub"]["existingSecret"],
@@ -146,11 +155,9 @@ def test_a_private_ca_of_the_mirror_is_not_asked_about_the_public_check_in(rende
 
 def test_the_hub_gets_the_very_files_of_the_collection(values, root):
     files = values["hub"]["extraFiles"]
-    sources = {
-        "egi_notebooks_hub.py": root / "roles/jupyterhub/files/egi_notebooks_hub.py",
-        "egi_notebooks_entitlement.py": root / "plugins/module_utils/entitlement.py",
-        "403.html": root / "roles/jupyterhub/files/403.html",
-    }
+    sources = {path.name: path for path in (root / "roles/jupyterhub/files").iterdir() if path.is_file()}
+    sources["egi_notebooks_entitlement.py"] = root / "plugins/module_utils/entitlement.py"
+    assert {"egi_notebooks_hub.py", "403.html", "page.html"} < set(sources)
     assert {name: file["stringData"] for name, file in files.items()} == {
         name: path.read_text().rstrip("\n") for name, path in sources.items()
     }
@@ -158,7 +165,9 @@ def test_the_hub_gets_the_very_files_of_the_collection(values, root):
     assert {file["mountPath"].rpartition("/")[0] for name, file in files.items() if name.endswith(".py")} == {
         "/usr/local/etc/jupyterhub"
     }
-    assert files["403.html"]["mountPath"].rpartition("/")[0] in values["hub"]["templatePaths"]
+    for name, file in files.items():
+        if name.endswith(".html"):
+            assert file["mountPath"].rpartition("/")[0] in values["hub"]["templatePaths"]
 
 
 def test_a_changed_secret_changes_an_annotation_of_the_hub(render_role):
@@ -189,6 +198,34 @@ def test_no_image_is_asked_for_but_those_of_the_manifest(values):
     assert values["prePuller"]["continuous"] == {"enabled": True}
     assert values["prePuller"]["pause"]["image"]["name"] == "registry.k8s.io/pause"
     assert user["cloudMetadata"]["blockWithIptables"] is False
+
+
+def test_images_of_profiles_are_fetched_before_anybody_asks(render_role, values, full_values, full_site):
+    assert values["prePuller"]["extraImages"] == {}
+    assert full_values["prePuller"]["extraImages"] == {
+        "vo-0": {"name": "registry.example.org:5000/tensors", "tag": "1"},
+        "vo-1": {"name": "quay.io/r", "tag": "2"},
+    }
+    images = render_role("jupyterhub", "__jupyterhub_images", **full_site)
+    assert images[-2:] == ["registry.example.org:5000/tensors:1", "quay.io/r:2"]
+
+
+def test_the_hub_may_renew_secrets_for_access_tokens_in_files_alone(render_role, full_site):
+    def renewal(expression, site, *roles, **variables):
+        items = [{"kind": "Role", "metadata": {"name": name}} for name in roles]
+        cluster = {"stdout": json.dumps({"items": NODES + items})}
+        return render_role("jupyterhub", expression, **site | {"__jupyterhub_cluster": cluster} | variables)
+
+    assert renewal("__jupyterhub_renews_secrets", SITE) is False
+    assert renewal("__jupyterhub_renews_secrets", full_site) is True
+    assert renewal("__jupyterhub_renewal_found", SITE, "hub") is False
+    assert renewal("__jupyterhub_renewal_found", SITE, "hub", "egi-notebooks-renew-secrets") is True
+    role, binding = renewal("__jupyterhub_renewal_objects", full_site)
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]}]
+    assert binding["subjects"][0]["name"] == "hub"
+    own = {"hub": {"serviceAccount": {"name": "other"}}}
+    binding = renewal("__jupyterhub_renewal_objects", full_site, jupyterhub_values=own)[1]
+    assert binding["subjects"][0]["name"] == "other"
 
 
 def test_no_database_of_a_user_s_server_lies_in_the_home(values):

@@ -46,19 +46,30 @@ def test_the_least_settings_make_a_whole_login():
             "userdata_url": "https://aai.egi.eu/auth/realms/egi/protocol/openid-connect/userinfo",
             "logout_redirect_url": "https://aai.egi.eu/auth/realms/egi/protocol/openid-connect/logout?client_id=egi-notebooks",
             "scope": ["openid", "profile", "email", "voperson_id", "entitlements", "eduperson_entitlement"],
-            "username_claim": "voperson_id",
             "manage_groups": True,
-            "allowed_groups": ["vo.notebooks.egi.eu"],
-            "admin_groups": [],
+            "any_allow_config": True,
             "enable_auth_state": True,
             "enable_pkce": True,
+            "auth_refresh_age": 300,
+            "refresh_pre_spawn": True,
             "custom_403_message": "You are logged in at EGI Check-in, but you are in no virtual organisation (VO) "
             "that may use this service. Please join vo.notebooks.egi.eu at https://aai.egi.eu/auth/realms/id/account/#/enroll"
             "?groupPath=/vo.notebooks.egi.eu and then log in here again.",
         },
         "EgiNotebooks": {
             "namespaces": ["urn:mace:egi.eu"],
-            "vos": [{"name": "vo.notebooks.egi.eu", "groups": ["vo.notebooks.egi.eu"]}],
+            "vos": [
+                {
+                    "name": "vo.notebooks.egi.eu",
+                    "groups": ["vo.notebooks.egi.eu"],
+                    "admin_groups": [],
+                    "assurance": [],
+                    "profiles": [],
+                }
+            ],
+            "user_names": "voperson_id",
+            "grace_seconds": 600,
+            "access_token_file": False,
         },
     }
 
@@ -89,32 +100,44 @@ def test_groups_and_roles_narrow_a_vo_and_the_order_is_kept():
         settings(
             vos=[
                 {"name": "vo.b", "groups": ["training/2026", "staff"], "roles": ["a", "b"]},
-                {"name": "vo.a", "roles": ["member"]},
+                {"name": "vo.a", "roles": ["member"], "admin": ["vm_operator", "boss"]},
+                {"name": "ops", "groups": ["notebooks"], "roles": ["x"], "admin": ["member"]},
                 "vo.c",
             ],
-            admin=[{"name": "vo.c", "roles": ["vm_operator"]}, {"name": "ops", "groups": ["notebooks"]}],
         )
     )
-    assert made["EgiNotebooks"]["vos"] == [
-        {
-            "name": "vo.b",
-            "groups": [
+    vos = [(vo["name"], vo["groups"], vo["admin_groups"]) for vo in made["EgiNotebooks"]["vos"]]
+    assert vos == [
+        (
+            "vo.b",
+            [
                 "vo.b/training/2026:role=a",
                 "vo.b/training/2026:role=b",
                 "vo.b/staff:role=a",
                 "vo.b/staff:role=b",
             ],
-        },
-        {"name": "vo.a", "groups": ["vo.a:role=member"]},
-        {"name": "vo.c", "groups": ["vo.c"]},
-        {"name": "vo.c", "groups": ["vo.c:role=vm_operator"]},
-        {"name": "ops", "groups": ["ops/notebooks"]},
+            [],
+        ),
+        (
+            "vo.a",
+            ["vo.a:role=member", "vo.a:role=vm_operator", "vo.a:role=boss"],
+            ["vo.a:role=vm_operator", "vo.a:role=boss"],
+        ),
+        ("ops", ["ops/notebooks:role=x", "ops/notebooks:role=member"], ["ops/notebooks:role=member"]),
+        ("vo.c", ["vo.c"], []),
     ]
-    login = made["GenericOAuthenticator"]
-    assert login["allowed_groups"][-1] == "vo.c"
-    assert len(login["allowed_groups"]) == 6
-    assert login["admin_groups"] == ["vo.c:role=vm_operator", "ops/notebooks"]
-    assert "vo.b (group training/2026 or staff, role a or b) at https://" in login["custom_403_message"]
+    refusal = made["GenericOAuthenticator"]["custom_403_message"]
+    assert "vo.b (group training/2026 or staff, role a or b) at https://" in refusal
+
+
+def test_an_assurance_is_asked_for_by_its_scope():
+    vos = [{"name": "vo", "assurance": ["https://aai.egi.eu/LoA#High"]}]
+    assert "eduperson_assurance" not in authenticator()["scope"]
+    assert authenticator(vos=vos)["scope"][-1] == "eduperson_assurance"
+    assert authenticator(vos=vos, scopes=["openid", "eduperson_assurance"])["scope"] == [
+        "openid",
+        "eduperson_assurance",
+    ]
 
 
 def test_optional_settings():
@@ -122,7 +145,8 @@ def test_optional_settings():
         scopes=["openid", "entitlements", "openid"],
         offline_access=True,
         pkce=False,
-        username_claim="sub",
+        user_names="preferred_username",
+        recheck_seconds=60,
         post_logout_redirect_url="https://notebooks.example.org/",
         domain=...,
         callback_url="https://notebooks.example.org:8443/x/hub/oauth_callback",
@@ -130,7 +154,7 @@ def test_optional_settings():
     )
     assert made["scope"] == ["openid", "entitlements", "offline_access"]
     assert made["enable_pkce"] is False
-    assert made["username_claim"] == "sub"
+    assert made["auth_refresh_age"] == 60
     assert made["oauth_callback_url"] == "https://notebooks.example.org:8443/x/hub/oauth_callback"
     assert made["logout_redirect_url"].endswith(
         "?client_id=egi-notebooks&post_logout_redirect_uri=https%3A%2F%2Fnotebooks.example.org%2F"
@@ -149,11 +173,19 @@ def test_optional_settings():
         ({"vos": [""]}, "vos[0].name is ''; allowed is the VO's own name"),
         ({"vos": ["a", "urn:mace:egi.eu:group:vo"]}, "vos[1].name is 'urn:mace:egi.eu:group:vo'; allowed is the VO's"),
         ({"vos": [3]}, "vos[0] is 3; allowed is a VO's name or a mapping of name, groups, roles"),
+        ({"admin": []}, "settings: unknown key 'admin'; the roles that make an admin are a VO's own now"),
+        (
+            {"username_claim": "sub"},
+            "settings: unknown key 'username_claim'; what users are called after is user_names",
+        ),
+        ({"user_names": "sub"}, "user_names is 'sub'; allowed are voperson_id, preferred_username"),
+        ({"recheck_seconds": 5}, "recheck_seconds is 5; allowed is a whole number of seconds, at least 10"),
+        ({"grace_seconds": True}, "grace_seconds is True; allowed is a whole number of seconds, at least 0"),
+        ({"access_token_file": True}, "access_token_file is True and offline_access is False; allowed is both"),
         ({"vos": [{"name": "vo", "role": ["x"]}]}, "vos[0]: unknown key 'role'; did you mean 'roles'?"),
         ({"vos": [{"name": "vo", "roles": "x"}]}, "vos[0].roles is 'x'; allowed is a list of texts"),
         ({"vos": [{"name": "vo", "groups": ["a//b"]}]}, "vos[0] is"),
         ({"vos": [{"name": "v" * 300}]}, "allowed are at most 255 characters"),
-        ({"admin": ["vo"]}, "admin[0] makes every member of vo an admin; allowed is a VO with roles or groups"),
         ({"environment": "prod"}, "environment is 'prod'; allowed are production, demo, development"),
         ({"environment": ...}, "environment is None and issuer is None; allowed is one of them"),
         (
@@ -199,7 +231,7 @@ def test_settings_must_be_a_mapping(given):
 
 
 def test_the_filter_changes_nothing_and_gives_plain_data():
-    given = settings(admin=[{"name": "vo", "roles": ["r"]}])
+    given = settings(vos=[{"name": "vo", "admin": ["r"], "images": {"I": "i:1"}, "limits": {"gpu": 1}}])
     before = copy.deepcopy(given)
     made = checkin_oauth(given)
     assert given == before
@@ -207,11 +239,10 @@ def test_the_filter_changes_nothing_and_gives_plain_data():
 
 
 def test_the_hub_s_own_class_takes_every_setting():
-    made = authenticator(admin=[{"name": "vo", "roles": ["r"]}], ca_file="/ca.crt")
+    made = authenticator(ca_file="/ca.crt")
     assert set(made) <= set(GenericOAuthenticator.class_trait_names(config=True))
     real = GenericOAuthenticator(config=Config(GenericOAuthenticator=made))
-    assert real.allowed_groups == {"vo.notebooks.egi.eu"}
-    assert real.admin_groups == {"vo:role=r"}
+    assert real.any_allow_config is True
     assert real.http_request_kwargs == {"ca_certs": "/ca.crt"}
     assert real.allow_all is False
 

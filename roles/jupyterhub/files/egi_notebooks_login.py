@@ -1,0 +1,294 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Login by EGI Check-in: who may in, for how long, and where logout leads.
+
+Upstream asks who may in at login alone. Here the same rules are asked again at each refresh, before each spawn and, by
+the hub itself, for everyone with a running server. Whoever lost their last VO loses the session at once, and after the
+grace time the server and the API tokens. No answer from Check-in is no change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import time
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import egi_notebooks_rules as rules
+import egi_notebooks_servers as servers
+from jupyterhub import orm, roles
+from oauthenticator.generic import GenericOAuthenticator
+from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
+from tornado import web
+from tornado.httpclient import HTTPClientError
+from tornado.ioloop import IOLoop
+from traitlets import Dict
+
+WATCH_SECONDS = 10
+SILENT = (
+    "EGI Check-in does not answer at the moment, so nobody can log in. Please try again in some minutes. Whoever is "
+    "logged in already can go on working."
+)
+ENDPOINT = "/protocol/openid-connect/auth"
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether an error says nothing about the user: no answer, none that makes sense, a provider in trouble."""
+    status = getattr(error, "code", getattr(error, "status_code", 500))
+    return status in (408, 429) or status >= 500
+
+
+def is_half_spent(token_info: dict[str, Any]) -> bool:
+    """Whether an access token has lived for more than half of its time."""
+    lifetime = token_info.get("expires_in", float("inf"))
+    return time.time() - token_info.get("obtained_at", 0) >= lifetime / 2
+
+
+class LoginHandler(OAuthLoginHandler):
+    """The way to Check-in, if there is somebody at its end."""
+
+    async def get(self) -> None:
+        """Lead to Check-in, or say that it does not answer."""
+        if not await self.authenticator.provider_answers():
+            raise web.HTTPError(503, SILENT)
+        super().get()
+
+
+class LogoutHandler(OAuthLogoutHandler):
+    """Logout here and at Check-in, or the next login would ask nobody for a password."""
+
+    id_token = None
+
+    async def handle_logout(self) -> None:
+        """Keep what proves to Check-in whose session is to end."""
+        await super().handle_logout()
+        auth_state = await self.current_user.get_auth_state() if self.current_user else None
+        self.id_token = (auth_state or {}).get("id_token")
+
+    async def render_logout_page(self) -> None:
+        """Lead to Check-in's own logout. Without a proof it asks the person whether that is meant."""
+        hint = f"&{urlencode({'id_token_hint': self.id_token})}" if self.id_token else ""
+        self.redirect(self.authenticator.logout_redirect_url + hint)
+
+
+class CheckinAuthenticator(GenericOAuthenticator):
+    """EGI Check-in, with the rules of this service."""
+
+    login_handler = LoginHandler
+    logout_handler = LogoutHandler
+
+    settings = Dict(help="hub.config.EgiNotebooks").tag(config=True)
+
+    #: What to call each user on a page.
+    display_names: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
+        self._asked: dict[str, float] = {}
+        #: Since when those are in no VO who were in one.
+        self.lost: dict[str, float] = {}
+
+    # --- Who somebody is ---
+
+    def user_info_to_username(self, user_info: Any) -> str:
+        """Return the user name, or tell the person why there is none."""
+        try:
+            name = rules.short_name(rules.identifier(user_info))
+            return name if self.settings["user_names"] == rules.IDENTIFIER else rules.plain_name(user_info)
+        except rules.Refused as error:
+            raise web.HTTPError(403, str(error)) from error
+
+    async def get_user_groups(self, auth_state: dict[str, Any]) -> set[str]:
+        """Return the hub groups of a user."""
+        return set(rules.groups(auth_state[self.user_auth_state_key], self.settings))
+
+    async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
+        """Add what the rules say, and see to it that nobody meets somebody else's files, or an empty home."""
+        userinfo = auth_model["auth_state"][self.user_auth_state_key]
+        auth_model["name"] = name = await self._name_here(auth_model["name"], userinfo)
+        auth_model["admin"] = bool(auth_model["admin"]) or rules.is_admin(userinfo, self.settings)
+        self.display_names[name] = rules.display_name(userinfo)
+        return auth_model
+
+    async def _name_here(self, name: str, userinfo: dict[str, Any]) -> str:
+        """Return the name under which the user has their files, while users move from one kind of name to another."""
+        identifier = rules.identifier(userinfo)
+        short = rules.short_name(identifier)
+        if self.known_user(short):
+            return short
+        if name != short:
+            owner = await self._identifier_of(name)
+            if owner not in (None, identifier):
+                raise web.HTTPError(403, f"The user name {name!r} is somebody else's here. Please tell the operators.")
+            return name
+        try:
+            old = rules.plain_name(userinfo)
+        except rules.Refused:
+            return name
+        if await self._identifier_of(old) == identifier:
+            raise web.HTTPError(
+                403,
+                f"Your files are still kept under your former name {old!r}. Please ask the operators of this service "
+                "to move them (playbook egi.notebooks.migrate_users).",
+            )
+        return name
+
+    def known_user(self, name: str) -> Any:
+        """Return the user of the hub who has this name."""
+        found = orm.User.find(self.parent.db, name)
+        return self.parent.users[found] if found else None
+
+    async def _identifier_of(self, name: str) -> str | None:
+        """Return the identifier of a user of the hub, as of their last login."""
+        user = self.known_user(name)
+        auth_state = await user.get_auth_state() if user else None
+        return auth_state[self.user_auth_state_key].get(rules.IDENTIFIER) if auth_state else None
+
+    # --- Who may in ---
+
+    async def check_allowed(self, username: str, auth_model: dict[str, Any]) -> bool:
+        """Whether a person may log in; if just the assurance is missing they are told so."""
+        if self._is_admitted(auth_model):
+            self.lost.pop(username, None)
+            return True
+        unassured = rules.unassured_vos(auth_model["auth_state"][self.user_auth_state_key], self.settings)
+        if unassured:
+            wanted = " or ".join(f"{vo['name']} ({' or '.join(vo['assurance'])})" for vo in unassured)
+            raise web.HTTPError(
+                403,
+                "You are in a virtual organisation (VO) that may use this service, but your identity is not assured "
+                f"well enough for {wanted}. Please log in by another identity provider.",
+            )
+        return False
+
+    def _is_admitted(self, auth_model: dict[str, Any]) -> bool:
+        userinfo = auth_model["auth_state"][self.user_auth_state_key]
+        return auth_model["admin"] or bool(rules.admitting_vos(userinfo, self.settings))
+
+    async def authenticate(self, handler: Any, data: Any = None, **kwargs: Any) -> dict[str, Any] | None:
+        """Log somebody in. That Check-in does not answer, or not well, is no error of this hub."""
+        try:
+            return await super().authenticate(handler, data, **kwargs)
+        except (HTTPClientError, OSError, ValueError) as error:
+            if is_silence(error):
+                raise web.HTTPError(503, SILENT) from error
+            raise web.HTTPError(400, "EGI Check-in did not accept this login. Please log in once more.") from error
+
+    async def provider_answers(self) -> bool:
+        """Whether Check-in says anything at all."""
+        url = self.authorize_url.removesuffix(ENDPOINT) + DISCOVERY
+        try:
+            await self.httpfetch(url, "asking whether Check-in answers", connect_timeout=5, request_timeout=5)
+        except (HTTPClientError, OSError, ValueError) as error:
+            return not is_silence(error)
+        return True
+
+    # --- Who may stay ---
+
+    async def get_token_info(self, handler: Any, params: dict[str, str]) -> dict[str, Any]:
+        """Fetch tokens and note when."""
+        return await super().get_token_info(handler, params) | {"obtained_at": time.time()}
+
+    def build_refresh_token_request_params(self, refresh_token: str) -> dict[str, str]:
+        """Ask for the same scopes again, without which Check-in's answer has no ID token."""
+        return super().build_refresh_token_request_params(refresh_token) | {"scope": " ".join(self.scope)}
+
+    async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> dict[str, Any] | bool:
+        """Return what is new about a user, or False if they must log in anew."""
+        # A refresh token may be good for one use.
+        async with self._locks[user.name]:
+            self._asked[user.name] = time.monotonic()
+            return await self._recheck(user)
+
+    async def _recheck(self, user: Any) -> dict[str, Any] | bool:
+        auth_state = await user.get_auth_state()
+        try:
+            model = await self._fresh_auth_model(auth_state) if auth_state else None
+        except (HTTPClientError, web.HTTPError, OSError, ValueError) as error:
+            if is_silence(error):
+                self.log.warning("No news about %s, for Check-in does not answer: %s", user.name, error)
+                return True
+            model = None
+        if model is None or model["name"] != user.name:
+            self._end_session(user)
+            return False
+        await user.save_auth_state(model["auth_state"])
+        if not self._is_admitted(model):
+            self.log.warning("User %s is in no VO of this service any more", user.name)
+            self.lost.setdefault(user.name, time.monotonic())
+            self._end_session(user)
+            return False
+        self.lost.pop(user.name, None)
+        if self.settings["access_token_file"] and model["auth_state"]["access_token"] != auth_state["access_token"]:
+            await servers.renew_access_token(user, model["auth_state"]["access_token"])
+        return model
+
+    def _end_session(self, user: Any) -> None:
+        # The hub would believe its last answer until it is old enough.
+        user._auth_refreshed = None
+
+    async def _fresh_auth_model(self, auth_state: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what Check-in says about a user now, by a new access token once the old one is half spent."""
+        token_info, refresh_token = auth_state["token_response"], auth_state.get("refresh_token")
+        if not refresh_token or not is_half_spent(token_info):
+            try:
+                return await self._token_to_auth_model(token_info)
+            except HTTPClientError as error:
+                if is_silence(error) or not refresh_token:
+                    raise
+        kept = {"refresh_token": refresh_token, "id_token": auth_state.get("id_token")}
+        fresh = await self.get_token_info(None, self.build_refresh_token_request_params(refresh_token))
+        return await self._token_to_auth_model(kept | fresh)
+
+    # --- Who is still here ---
+
+    def get_handlers(self, app: Any) -> list[Any]:
+        """Return the pages of the login, and begin to watch."""
+        IOLoop.current().spawn_callback(self.watch, app)
+        return super().get_handlers(app)
+
+    async def watch(self, app: Any) -> None:
+        """Look after those who have a running server, whether or not they ask for a page."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for user in [user for user in app.users.values() if user.active or user.name in self.lost]:
+                try:
+                    await self.watch_user(app, user)
+                except Exception:
+                    self.log.exception("Could not look after user %s", user.name)
+
+    async def watch_user(self, app: Any, user: Any) -> None:
+        """Ask about one user if it is time to, and take the server of one who was lost for too long."""
+        due = time.monotonic() - self.auth_refresh_age
+        if self.auth_refresh_age and due >= self._asked.get(user.name, float("-inf")):
+            model = await self.refresh_user(user)
+            if isinstance(model, dict):
+                user._auth_refreshed = time.monotonic()
+                user.admin = model["admin"]
+                roles.assign_default_roles(user.db, entity=user)
+                user.sync_groups(model["groups"])
+                user.db.commit()
+        if time.monotonic() - self.lost.get(user.name, float("inf")) >= self.settings["grace_seconds"]:
+            await self.dismiss(app, user)
+
+    async def dismiss(self, app: Any, user: Any) -> None:
+        """Stop a user's servers and forget their API tokens. Files and the user's entry stay."""
+        for name, spawner in list(user.spawners.items()):
+            if spawner.active and not spawner.pending:
+                self.log.warning("Stopping the server %s of a user who is in no VO any more", spawner._log_name)
+                # As the hub does when a user stops it.
+                spawner._stop_pending = True
+                try:
+                    await app.proxy.delete_user(user, name)
+                    await user.stop(name)
+                finally:
+                    spawner._stop_pending = False
+        if not user.active:
+            for token in list(user.api_tokens):
+                user.db.delete(token)
+            user.db.commit()
+            self.lost.pop(user.name, None)

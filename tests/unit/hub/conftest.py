@@ -1,0 +1,65 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the hub's modules share: the modules as the hub imports them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+
+import kubespawner.spawner
+import pytest
+from jupyterhub.handlers.metrics import MetricsHandler
+from traitlets.config import Config
+
+from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth import checkin_oauth
+
+VO = "vo.notebooks.egi.eu"
+URN = "urn:mace:egi.eu:group:{}#aai.egi.eu"
+IDENTIFIER = f"{'0123456789abcdef' * 4}@egi.eu"
+SETTINGS = {
+    "environment": "demo",
+    "client_id": "egi-notebooks",
+    "domain": "notebooks.example.org",
+    "vos": [
+        {"name": "vo.first", "groups": ["staff"]},
+        {"name": VO, "admin": ["vm_operator"]},
+        {"name": "ops", "roles": ["admin"], "admin": ["admin"]},
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def hub(root, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """The modules under the names that the role mounts, all in one folder."""
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "egi_notebooks_entitlement.py").symlink_to(root / "plugins/module_utils/entitlement.py")
+    for path in (root / "roles/jupyterhub/files").glob("*.py"):
+        (folder / path.name).symlink_to(path)
+    sys.path.insert(0, str(folder))
+    names = ("entitlement", "rules", "servers", "login", "hub")
+    modules: dict[str, ModuleType] = {name: importlib.import_module(f"egi_notebooks_{name}") for name in names}
+    yield SimpleNamespace(**modules)
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture
+def configured(hub, monkeypatch):
+    """A function that configures a hub as the chart does, with changed settings of the login."""
+    monkeypatch.setattr(kubespawner.spawner, "load_config", lambda **_: None)
+    monkeypatch.setattr(MetricsHandler, "authenticate_prometheus", MetricsHandler.authenticate_prometheus)
+
+    def configure(**changes) -> Config:
+        c = Config(checkin_oauth(SETTINGS | changes))
+        hub.hub.configure(c)
+        return c
+
+    return configure
+
+
+@pytest.fixture
+def config(configured):
+    return configured()

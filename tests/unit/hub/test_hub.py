@@ -1,0 +1,86 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the hub is told, and its pages."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import sys
+from types import SimpleNamespace
+
+import jinja2
+import jupyterhub
+import pytest
+from jupyterhub.handlers.metrics import MetricsHandler
+from tornado import web
+from traitlets.config import Config
+
+VO = "vo.notebooks.egi.eu"
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "192.0.2.1"}])
+def test_only_prometheus_sees_metrics_without_a_token(config, headers):
+    handler = MetricsHandler.__new__(MetricsHandler)
+    handler.request = SimpleNamespace(headers=headers)
+    handler.parsed_scopes = {}
+    handler.set_header = handler.write = lambda *_: None
+    if headers:
+        with pytest.raises(web.HTTPError, match="read:metrics"):
+            asyncio.run(handler.get())
+    else:
+        asyncio.run(handler.get())
+
+
+@pytest.mark.parametrize("changes", [{"vos": []}, {"namespaces": []}, {"user_names": ...}, {"other": 1}])
+def test_the_hub_does_not_start_without_its_settings(hub, config, changes):
+    settings = {key: value for key, value in (dict(config.EgiNotebooks) | changes).items() if value is not ...}
+    with pytest.raises(ValueError, match=r"hub\.config\.EgiNotebooks must have"):
+        hub.hub.configure(Config(EgiNotebooks=settings))
+
+
+def test_what_a_site_shows_on_pages_is_kept(hub, config):
+    site = Config(EgiNotebooks=config.EgiNotebooks, JupyterHub={"template_vars": {"announcement": "x"}})
+    hub.hub.configure(site)
+    assert site.JupyterHub.template_vars == {"announcement": "x", "display_name": hub.hub.display_name}
+
+
+@pytest.fixture
+def pages(root):
+    """Templates as the hub finds them: the role's, then its own."""
+    share = next(
+        path / "share/jupyterhub/templates"
+        for path in (pathlib.Path(sys.prefix), pathlib.Path(jupyterhub.__file__).parents[4])
+        if (path / "share/jupyterhub/templates").exists()
+    )
+    own = jinja2.FileSystemLoader(share)
+    return jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.PrefixLoader({"templates": own}, "/"),
+                jinja2.FileSystemLoader(root / "roles/jupyterhub/files"),
+                own,
+            ]
+        ),
+    )
+
+
+WORLD = {"static_url": lambda path, **_: path, "base_url": "/hub/", "logo_url": "", "services": [], "parsed_scopes": {}}
+
+
+def test_the_page_of_a_refusal_links_to_each_enrolment(pages, configured):
+    config = configured(vos=[VO, {"name": "vo.other", "roles": ["x"]}])
+    page = pages.get_template("403.html").render(
+        **WORLD,
+        status_code=403,
+        status_message="Forbidden",
+        message=config.GenericOAuthenticator.custom_403_message + " <script>",
+    )
+    for vo in (VO, "vo.other"):
+        link = f"https://aai-demo.egi.eu/auth/realms/id/account/#/enroll?groupPath=/{vo}"
+        assert f'<a href="{link}" rel="noopener">{link}</a>' in page
+        assert vo in page
+    assert "&lt;script&gt;" in page
+    assert "403 : Forbidden" in page

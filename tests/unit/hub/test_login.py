@@ -1,0 +1,463 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Login, stay and logout, in a real hub with a Check-in that behaves well, badly, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+spec = importlib.util.spec_from_file_location("world", Path(__file__).with_name("world.py"))
+world = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(world)
+
+VO = "vo.notebooks.egi.eu"
+URN = "urn:mace:egi.eu:group:{}#aai.egi.eu"
+SHORT = "egiw4ndreq74crpqgzjlvxozperlf"
+
+
+def person(*groups, **claims):
+    return {
+        "voperson_id": f"{'0123456789abcdef' * 4}@egi.eu",
+        "preferred_username": "marta",
+        "name": "Marta Member",
+        "entitlements": [URN.format(group) for group in groups],
+    } | claims
+
+
+@pytest.fixture
+def play(configured, root, tmp_path):
+    """A decorator that plays a scenario at once, in a hub with changed settings."""
+
+    def with_settings(**changes):
+        config = configured(**changes)
+
+        def played(scenario):
+            world.play(config, str(root / "roles/jupyterhub/files"), str(tmp_path), scenario)
+
+        return played
+
+    return with_settings
+
+
+def error(response) -> str:
+    """What an error page says."""
+    return response.body.decode()
+
+
+def test_a_member_comes_in_by_a_short_name_and_sees_their_own(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO, name="Žofía <b>")
+        browser = hub.browser()
+        assert (await browser.log_in("m")).headers["Location"] == "/hub/home"
+        page = (await browser.get("/hub/home")).body.decode()
+        assert SHORT in page
+        assert 'id="display-name">Žofía &lt;b&gt;</span>' in page
+        (user,) = hub.app.users.values()
+        assert user.name == SHORT
+        assert not user.admin
+
+
+def test_a_role_makes_an_admin_and_its_loss_an_ordinary_user(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(f"{VO}:role=vm_operator")
+        browser = hub.browser()
+        await browser.log_in("m")
+        (user,) = hub.app.users.values()
+        assert user.admin
+        hub.checkin.people["m"] = person(VO)
+        user._auth_refreshed = None
+        await browser.get("/hub/home")
+        assert not user.admin
+        assert {role.name for role in user.roles} == {"user"}
+
+
+def test_an_outsider_is_told_which_vos_to_join(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["o"] = person("other")
+        page = await hub.browser().log_in("o")
+        assert page.code == 403
+        assert f"groupPath=/{VO}" in error(page)
+        assert "groupPath=/vo.first" in error(page)
+        assert not hub.app.users
+
+
+def test_who_lacks_the_assurance_is_told_so(play):
+    high = "https://aai.egi.eu/LoA#High"
+
+    @play(vos=[{"name": VO, "assurance": [high]}])
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO, eduperson_assurance=["https://aai.egi.eu/LoA#Low"])
+        page = await hub.browser().log_in("m")
+        assert page.code == 403
+        assert f"{VO} (" in error(page)
+        assert "LoA#High" in error(page)
+        hub.checkin.people["m"]["eduperson_assurance"].append(high)
+        assert (await hub.browser().log_in("m")).code == 302
+
+
+HOSTILE = [
+    {"entitlements": [URN.format(VO) + "\n"]},
+    {"entitlements": [URN.format(f'{VO}"')]},
+    {"entitlements": URN.format(VO)},
+    {"entitlements": {URN.format(VO): True}},
+    {"entitlements": [[URN.format(VO)], None, 3]},
+    {"entitlements": [URN.format(VO.replace("o", "\u043e"))]},
+    {"entitlements": [URN.format("v" * 1_000_000)]},
+    {"voperson_id": None},
+    {"voperson_id": ["a"]},
+    {"voperson_id": "a\nb"},
+    {"voperson_id": {"a": "b"}},
+    {"voperson_id": "x" * 100_000},
+]
+
+
+def test_hostile_claims_are_refused_with_a_page(play):
+    @play()
+    async def scenario(hub):
+        for claims in [*(person(VO) | claims for claims in HOSTILE), None, [], "x", 3]:
+            hub.checkin.people["m"] = claims
+            page = await hub.browser().log_in("m")
+            assert page.code == 403, str(claims)[:500]
+            assert "Forbidden" in error(page)
+        assert not hub.app.users
+
+
+def test_hostile_claims_that_are_no_one_s_business_are_borne(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(
+            VO, name=["<script>"], preferred_username={"a": 1}, eduperson_assurance="x" * 10_000, email="a\nb"
+        )
+        hub.checkin.people["n"] = person(VO, voperson_id="\"';--<script>@egi.eu", name="<script>alert(1)</script>")
+        for login in "mn":
+            browser = hub.browser()
+            assert (await browser.log_in(login)).code == 302
+            page = await browser.get("/hub/home")
+            assert page.code == 200
+            assert "<script>alert" not in error(page)
+
+
+def test_two_people_who_chose_one_name_have_a_server_each(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people |= {"m": person(VO), "n": person(VO, voperson_id="n@egi.eu")}
+        for login in "mn":
+            await hub.browser().log_in(login)
+        assert len({user.name for user in hub.app.users.values()}) == 2
+
+
+# --- Plain names, and the way from them to short ones ---
+
+
+def test_a_plain_name_works_or_is_refused_with_a_page(play):
+    """Case 4."""
+
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        for given in ("Žofía.Ω", "a@b.eu"):
+            hub.checkin.people["m"] = person(VO, preferred_username=given, voperson_id=given)
+            assert (await hub.browser().log_in("m")).code == 302
+        assert {user.name for user in hub.app.users.values()} == {"žofía.ω", "a@b.eu"}
+        for given in ("https://id.example.org/0000-1", "a" * 200):
+            hub.checkin.people["m"] = person(VO, preferred_username=given)
+            page = await hub.browser().log_in("m")
+            assert page.code == 403
+            assert "operators" in error(page)
+
+
+def test_a_plain_name_that_is_somebody_else_s_is_refused(play):
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people |= {"m": person(VO), "n": person(VO, voperson_id="n@egi.eu")}
+        assert (await hub.browser().log_in("m")).code == 302
+        page = await hub.browser().log_in("n")
+        assert page.code == 403
+        assert "somebody else" in error(page)
+        assert (await hub.browser().log_in("m")).code == 302
+
+
+def test_who_has_moved_to_a_short_name_keeps_it_while_others_have_not(play):
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO)
+        await hub.browser().log_in("m")
+        (user,) = hub.app.users.values()
+        assert user.name == "marta"
+        user.name = SHORT
+        hub.app.db.commit()
+        assert (await hub.browser().log_in("m")).code == 302
+        assert [user.name for user in hub.app.users.values()] == [SHORT]
+
+
+def test_nobody_meets_an_empty_home_because_theirs_was_not_moved(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO)
+        # As before the change of names.
+        hub.login.settings = hub.login.settings | {"user_names": "preferred_username"}
+        await hub.browser().log_in("m")
+        hub.login.settings = hub.login.settings | {"user_names": "voperson_id"}
+        page = await hub.browser().log_in("m")
+        assert page.code == 403
+        assert "migrate_users" in error(page)
+        # Somebody else of that name has nothing to do with it.
+        hub.checkin.people["n"] = person(VO, voperson_id="n@egi.eu")
+        assert (await hub.browser().log_in("n")).code == 302
+
+
+# --- Staying ---
+
+
+def stale(hub):
+    """Let the hub's last answers about everybody be too old."""
+    (user,) = hub.app.users.values()
+    user._auth_refreshed = None
+    hub.login._asked.clear()
+    return user
+
+
+async def logged_in(hub, *groups, server=False):
+    hub.checkin.people["m"] = person(*(groups or (VO,)))
+    browser = hub.browser()
+    await browser.log_in("m")
+    if server:
+        answer = await browser.get("/hub/spawn")
+        assert answer.code == 302, error(answer)
+        (user,) = hub.app.users.values()
+        async with asyncio.timeout(10):
+            while not user.spawner.ready:
+                await asyncio.sleep(0.05)
+    return browser
+
+
+def is_sent_to_login(response) -> bool:
+    return response.code == 302 and response.headers["Location"].startswith("/hub/login")
+
+
+def test_who_lost_the_vo_loses_the_session_at_once_and_the_server_after_the_grace_time(play):
+    @play(grace_seconds=600)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        token = user.new_api_token()
+        hub.checkin.people["m"] = person("other")
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        # Not only once: the hub does not fall back to what it believed before.
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        asked = await hub.browser().get("/hub/api/user", Authorization=f"token {token}")
+        assert asked.code == 403
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        hub.login.lost[user.name] -= 601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+        assert user.api_tokens == []
+        assert not hub.login.lost
+        assert (await browser.log_in("m")).code == 403
+
+
+def test_who_is_back_in_the_grace_time_goes_on_working(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        hub.checkin.people["m"] = person("other")
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.checkin.people["m"] = person(VO)
+        assert (await browser.get("/hub/home")).code == 200
+        assert not hub.login.lost
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+
+
+def test_a_server_that_nobody_looks_at_is_found_too(play):
+    @play(grace_seconds=0)
+    async def scenario(hub):
+        await logged_in(hub, server=True)
+        user = stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        hub.login._asked.clear()
+        hub.checkin.people["m"] = person()
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+
+
+def test_nobody_starts_a_server_after_they_lost_the_vo(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        (user,) = hub.app.users.values()
+        hub.checkin.people["m"] = person("other")
+        answer = await browser.get("/hub/spawn")
+        assert answer.code in (302, 403)
+        assert not user.active
+        assert is_sent_to_login(await browser.get("/hub/home"))
+
+
+def test_a_provider_in_trouble_changes_nothing_for_those_inside(play):
+    """Case 6."""
+
+    @play()
+    async def scenario(hub):
+        hub.checkin.lifetime = 0
+        browser = await logged_in(hub, server=True)
+        for endpoint in ("userinfo", "token"):
+            for status in (503, 500, 429):
+                user = stale(hub)
+                hub.checkin.broken = {endpoint: status}
+                assert (await browser.get("/hub/home")).code == 200
+                hub.login._asked.clear()
+                await hub.login.watch_user(hub.app, user)
+                assert user.spawner.ready
+                assert not hub.login.lost
+
+
+def test_no_provider_at_all_changes_nothing_for_those_inside_and_is_told_to_others(play):
+    """Case 6."""
+
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        hub.checkin.close()
+        assert (await browser.get("/hub/home")).code == 200
+        assert user.spawner.ready
+        page = await hub.browser().log_in("m")
+        assert page.code == 503
+        assert "EGI Check-in does not answer at the moment" in error(page)
+
+
+def test_a_provider_in_trouble_in_the_midst_of_a_login_is_told(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO)
+        for endpoint in ("userinfo", "token"):
+            for status, told in ((503, "EGI Check-in does not answer"), (400, "Please log in once more")):
+                hub.checkin.broken = {endpoint: status}
+                page = await hub.browser().log_in("m")
+                assert page.code == status
+                assert told in error(page)
+
+
+def test_an_expired_refresh_token_means_one_login_and_no_harm_to_the_server(play):
+    """Case 6."""
+
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        hub.checkin.tokens.clear()
+        hub.checkin.broken = {"token": 400}
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.login._asked.clear()
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        assert not hub.login.lost
+        hub.checkin.broken = {}
+        assert (await browser.log_in("m")).code == 302
+        assert (await browser.get("/hub/home")).code == 200
+
+
+def test_a_token_is_renewed_at_half_its_time_for_the_same_scopes(play):
+    @play(offline_access=True)
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        user = stale(hub)
+        await browser.get("/hub/home")
+        assert [grant for grant, _ in hub.checkin.asked] == ["authorization_code"]
+        state = await user.get_auth_state()
+        state["token_response"]["obtained_at"] -= 2000
+        await user.save_auth_state(state)
+        stale(hub)
+        await browser.get("/hub/home")
+        grant, form = hub.checkin.asked[-1]
+        assert grant == "refresh_token"
+        assert form["scope"].split()[0] == "openid"
+        assert form["scope"].split()[-1] == "offline_access"
+        renewed = await user.get_auth_state()
+        assert renewed["access_token"] != state["access_token"]
+        assert renewed["refresh_token"] == "refresh-m"
+        assert renewed["id_token"] == "id-m"
+
+
+def test_a_renewed_token_reaches_the_running_server(play, hub, monkeypatch):
+    stored = []
+
+    async def store(spawner, token):
+        stored.append((spawner.user.name, token))
+
+    monkeypatch.setattr(hub.servers, "store_access_token", store)
+
+    @play(offline_access=True, access_token_file=True)
+    async def scenario(hub):
+        hub.checkin.lifetime = 1
+        await logged_in(hub, server=True)
+        user = stale(hub)
+        await asyncio.sleep(0.6)
+        await hub.login.watch_user(hub.app, user)
+        assert stored[-1] == (SHORT, (await user.get_auth_state())["access_token"])
+        # The server's own environment has none.
+        assert "access-" not in str(user.spawner.get_env())
+
+
+def test_a_refresh_token_for_one_use_is_used_once(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.lifetime = 0
+        browser = await logged_in(hub)
+        stale(hub)
+        hub.checkin.asked.clear()
+        hub.checkin.lifetime = 3600
+        await asyncio.gather(*(browser.get("/hub/home") for _ in range(5)))
+        assert [grant for grant, _ in hub.checkin.asked] == ["refresh_token"]
+
+
+# --- Leaving, and coming again ---
+
+
+def test_logout_leads_to_check_in_with_a_proof_of_who_leaves(play):
+    """Case 7."""
+
+    @play(post_logout_redirect_url="https://notebooks.example.org/hub/login")
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        answer = await browser.get("/hub/logout")
+        target = urlsplit(answer.headers["Location"])
+        assert f"{target.scheme}://{target.netloc}{target.path}" == (
+            "https://aai-demo.egi.eu/auth/realms/egi/protocol/openid-connect/logout"
+        )
+        assert parse_qs(target.query) == {
+            "client_id": ["egi-notebooks"],
+            "post_logout_redirect_uri": ["https://notebooks.example.org/hub/login"],
+            "id_token_hint": ["id-m"],
+        }
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        # Nobody is logged in any more: there is nothing to prove.
+        again = await browser.get("/hub/logout")
+        assert "id_token_hint" not in again.headers["Location"]
+
+
+def test_state_of_logins_does_not_pile_up(play):
+    """Case 9: a stale tab begins a login every few seconds."""
+
+    @play()
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO, *(f"vo{number}:role=member" for number in range(120)))
+        browser = hub.browser()
+        for _ in range(30):
+            await browser.get("/hub/oauth_login?next=%2Fhub%2Fuser%2Fx%2Flab%2Ftree%2Fnotebook.ipynb")
+        assert (await browser.log_in("m")).code == 302
+        page = await browser.get("/hub/home")
+        assert page.code == 200
+        assert "oauthenticator-state" not in browser.cookies
+        assert len(str(browser.cookies)) < 2000

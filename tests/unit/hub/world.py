@@ -1,0 +1,200 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real hub in this process, without cluster and proxy, and a Check-in that says what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+from jupyterhub import crypto
+from jupyterhub.app import JupyterHub
+from jupyterhub.proxy import Proxy
+from jupyterhub.spawner import Spawner
+from jupyterhub.utils import random_port
+from tornado import web
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.httpserver import HTTPServer
+from traitlets.config import Config
+
+PROTOCOL = "/protocol/openid-connect"
+
+
+class Checkin:
+    """The provider: people by their login, tokens, and the state it is in."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, Any] = {}
+        self.tokens: dict[str, str] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.lifetime = 3600
+        #: What each endpoint answers in place of its own answer.
+        self.broken: dict[str, int] = {}
+        self.port = random_port()
+        self.server: HTTPServer | None = None
+
+    def open(self) -> None:
+        self.server = web.Application([("/.*", Answer, {"checkin": self})]).listen(self.port, "127.0.0.1")
+
+    def close(self) -> None:
+        self.server.stop()
+        # A connection that is kept alive would go on.
+        asyncio.ensure_future(self.server.close_all_connections())
+
+    def grant(self, login: str) -> dict[str, Any]:
+        token = f"access-{login}-{len(self.tokens)}"
+        self.tokens[token] = login
+        return {
+            "access_token": token,
+            "token_type": "Bearer",
+            "refresh_token": f"refresh-{login}",
+            "id_token": f"id-{login}",
+            "expires_in": self.lifetime,
+        }
+
+
+class Answer(web.RequestHandler):
+    """Token and userinfo endpoint, and any other address, such as that of a user's server."""
+
+    def initialize(self, checkin: Checkin) -> None:
+        self.checkin = checkin
+
+    def prepare(self) -> None:
+        status = self.checkin.broken.get(self.request.path.rpartition("/")[2])
+        if status:
+            self.set_status(status)
+            self.finish({"error": "invalid_grant"})
+
+    def get(self) -> None:
+        if self.request.path == f"{PROTOCOL}/userinfo":
+            token = self.request.headers["Authorization"].removeprefix("Bearer ")
+            if token not in self.checkin.tokens:
+                raise web.HTTPError(401)
+            # People may be anything, not only a mapping.
+            self.finish(json.dumps(self.checkin.people[self.checkin.tokens[token]]).encode())
+        else:
+            self.finish({})
+
+    def post(self) -> None:
+        form = {key: values[0].decode() for key, values in self.request.body_arguments.items()}
+        self.checkin.asked.append((form["grant_type"], form))
+        login = form["code"] if form["grant_type"] == "authorization_code" else form["refresh_token"][len("refresh-") :]
+        self.finish(self.checkin.grant(login))
+
+
+class NoProxy(Proxy):
+    """Remembers routes, and leads nobody anywhere."""
+
+    async def start(self) -> None: ...
+
+    async def add_route(self, routespec, target, data) -> None:
+        self.routes = {
+            **getattr(self, "routes", {}),
+            routespec: {"routespec": routespec, "target": target, "data": data},
+        }
+
+    async def delete_route(self, routespec) -> None:
+        self.routes.pop(routespec, None)
+
+    async def get_all_routes(self) -> dict:
+        return getattr(self, "routes", {})
+
+
+class NoServer(Spawner):
+    """A user's server that is there when it is told to be; what answers in its place is Check-in."""
+
+    port_of_all = 0
+    runs = False
+
+    async def start(self):
+        self.runs = True
+        return "127.0.0.1", self.port_of_all
+
+    async def stop(self, now=False) -> None:
+        self.runs = False
+
+    async def poll(self):
+        return None if self.runs else 0
+
+
+class Browser:
+    """A person's browser, which follows no redirect unasked."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.cookies: dict[str, str] = {}
+
+    async def get(self, path: str, **headers: str) -> HTTPResponse:
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        response = await AsyncHTTPClient().fetch(
+            urljoin(self.base, path), follow_redirects=False, raise_error=False, headers={"Cookie": cookies} | headers
+        )
+        for line in response.headers.get_list("Set-Cookie"):
+            name, value = re.match(r"([^=]+)=([^;]*)", line).groups()
+            self.cookies[name] = value
+            if value in ("", '""'):
+                del self.cookies[name]
+        return response
+
+    async def log_in(self, login: str) -> HTTPResponse:
+        """Go to Check-in and come back as this person."""
+        to_checkin = await self.get("/hub/oauth_login?next=%2Fhub%2Fhome")
+        if to_checkin.code != 302:
+            return to_checkin
+        query = parse_qs(urlsplit(to_checkin.headers["Location"]).query)
+        assert query["code_challenge_method"] == ["S256"]
+        return await self.get("/hub/oauth_callback?" + urlencode({"code": login, "state": query["state"][0]}))
+
+
+Scenario = Callable[[SimpleNamespace], Awaitable[None]]
+
+
+def play(config: Config, templates: str, folder: str, scenario: Scenario) -> None:
+    """Start a hub and a Check-in, and see what happens."""
+
+    async def run() -> None:
+        checkin = Checkin()
+        issuer, port = f"http://127.0.0.1:{checkin.port}", random_port()
+        config.GenericOAuthenticator.update(
+            authorize_url=f"{issuer}{PROTOCOL}/auth",
+            token_url=f"{issuer}{PROTOCOL}/token",
+            userdata_url=f"{issuer}{PROTOCOL}/userinfo",
+            client_secret="s",
+        )
+        config.CryptKeeper.keys = ["ab" * 32]
+        NoServer.port_of_all = checkin.port
+        config.JupyterHub.update(
+            bind_url=f"http://127.0.0.1:{port}",
+            hub_bind_url=f"http://127.0.0.1:{port}",
+            db_url="sqlite:///:memory:",
+            cookie_secret_file=f"{folder}/cookie_secret",
+            proxy_class=NoProxy,
+            spawner_class=NoServer,
+            template_paths=[templates],
+            cleanup_servers=False,
+            log_level=50,
+        )
+        checkin.open()
+        app = JupyterHub.instance(config=config)
+        await app.initialize([])
+        await app.start()
+        try:
+            browser = lambda: Browser(f"http://127.0.0.1:{port}")  # noqa: E731 (a person opens a browser)
+            await scenario(SimpleNamespace(app=app, checkin=checkin, login=app.authenticator, browser=browser))
+        finally:
+            checkin.close()
+            app.http_server.stop()
+            # Nothing is left to be cleaned up when this process ends.
+            app._atexit_ran = True
+
+    try:
+        asyncio.run(run())
+    finally:
+        JupyterHub.clear_instance()
+        crypto.CryptKeeper.clear_instance()
