@@ -81,9 +81,8 @@ def newcomer(lab, admin):
     if user.name:
         user.stop()
         admin.api.delete(f"{lab.url}/hub/api/users/{user.name}", timeout=TIMEOUT)
+        lab.run("nfs", f"rm -rf /srv/homes/{user.name}")
     admin_session().delete(answer.headers["Location"], timeout=TIMEOUT)
-    # Whatever the directory is called, the identifier is part of its name.
-    lab.run("nfs", f"find /srv/homes -mindepth 1 -maxdepth 1 -name '{identifier[:64]}*' -exec rm -rf '{{}}' +")
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def hub(root, tmp_path_factory) -> Iterator[SimpleNamespace]:
     for path in (root / "roles/jupyterhub/files").glob("*.py"):
         (folder / path.name).symlink_to(path)
     sys.path.insert(0, str(folder))
-    names = ("entitlement", "rules", "servers", "login", "hub")
+    names = ("entitlement", "rules", "servers", "login", "users", "hub")
     modules: dict[str, ModuleType] = {name: importlib.import_module(f"egi_notebooks_{name}") for name in names}
     yield SimpleNamespace(**modules)
     sys.path.remove(str(folder))

@@ -198,6 +198,30 @@ def test_who_has_moved_to_a_short_name_keeps_it_while_others_have_not(play):
         assert [user.name for user in hub.app.users.values()] == [SHORT]
 
 
+def test_users_are_reported_and_renamed_in_the_running_hub(play, hub):
+    users = hub.users
+
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people |= {
+            "m": person(f"{VO}:role=vm_operator"),
+            "n": person(VO, voperson_id="n@egi.eu", preferred_username="a@b.eu"),
+        }
+        browser = hub.browser()
+        for login in "mn":
+            await browser.log_in(login)
+        api = users.Hub(f"{browser.base}/hub/api", world.SERVICE_TOKEN)
+        report = users.report(await asyncio.to_thread(api.users))
+        assert {move["name"]: move["new_name"] for move in report["moves"]}["marta"] == SHORT
+        assert {move["home"] for move in report["moves"]} == {"marta", "a-40b-2eeu"}
+        assert report["stays"] == []
+        await asyncio.to_thread(api.ask, "PATCH", "users/marta", {"name": SHORT})
+        await browser.log_in("m")
+        (again,) = users.report(await asyncio.to_thread(api.users))["moves"]
+        assert again["name"] == "a@b.eu"
+        assert SHORT in {user.name for user in hub.app.users.values()}
+
+
 def test_nobody_meets_an_empty_home_because_theirs_was_not_moved(play):
     @play()
     async def scenario(hub):

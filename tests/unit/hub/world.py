@@ -24,6 +24,8 @@ from tornado.httpserver import HTTPServer
 from traitlets.config import Config
 
 PROTOCOL = "/protocol/openid-connect"
+#: Of the service that the role gives to the hub for the migration.
+SERVICE_TOKEN = "secret-token-of-a-service"
 
 
 class Checkin:
@@ -174,6 +176,7 @@ def play(config: Config, templates: str, folder: str, scenario: Scenario) -> Non
             hub_bind_url=f"http://127.0.0.1:{port}",
             db_url="sqlite:///:memory:",
             cookie_secret_file=f"{folder}/cookie_secret",
+            services=[{"name": "migrate-users", "admin": True, "api_token": SERVICE_TOKEN}],
             proxy_class=NoProxy,
             spawner_class=NoServer,
             template_paths=[templates],

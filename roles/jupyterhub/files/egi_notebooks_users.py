@@ -1,0 +1,106 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who would move from a plain to a short user name, and the move of one of them in the hub.
+
+    python3 egi_notebooks_users.py report
+    python3 egi_notebooks_users.py rename OLD NEW
+
+Runs in the hub's pod, called by the playbook egi.notebooks.migrate_users. It goes through the running hub's own API: a
+hub that is awake holds its users in memory, so nobody else may write to its database. The token is that of a service
+which the hub has as long as ``user_names`` is ``preferred_username``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import egi_notebooks_rules as rules
+from kubespawner.slugs import escape_slug
+
+API = "http://localhost:8081/hub/api"
+TOKEN = Path(__file__).parent / "secret/hub.services.migrate-users.apiToken"
+
+
+class Hub:
+    """The hub's API."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.token = url, token
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the hub's answer."""
+        request = urllib.request.Request(  # noqa: S310 (http, inside of the pod)
+            f"{self.url}/{path}",
+            method=method,
+            headers={"Authorization": f"token {self.token}"},
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def users(self) -> list[dict[str, Any]]:
+        """Return all users, each with what is known of their login."""
+        found: list[dict[str, Any]] = []
+        while page := self.ask("GET", f"users?limit=100&offset={len(found)}"):
+            found += page
+        return [self.ask("GET", f"users/{quote(user['name'], safe='')}") for user in found]
+
+
+def report(users: list[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """Return who can move and to which name, and who can't and why."""
+    plain = [user for user in users if not rules.SHORT_NAME.fullmatch(user["name"])]
+    names = {user["name"] for user in users}
+    targets = {user["name"]: _target(user) for user in plain}
+    shared = Counter(targets.values())
+    moves, stays = [], []
+    for user in plain:
+        name, target = user["name"], targets[user["name"]]
+        if target is None:
+            why = "has not logged in since the hub asks for identifiers"
+        elif user.get("server") or user.get("servers"):
+            why = "has a server, which must be stopped first"
+        elif target in names:
+            why = f"would become {target}, who is a user already"
+        elif shared[target] > 1:
+            why = "is the same person as another user of this hub"
+        else:
+            moves.append({"name": name, "new_name": target, "home": escape_slug(name), "new_home": escape_slug(target)})
+            continue
+        stays.append({"name": name, "why": why})
+    return {"moves": moves, "stays": stays}
+
+
+def _target(user: dict[str, Any]) -> str | None:
+    try:
+        return rules.short_name(rules.identifier((user.get("auth_state") or {}).get("oauth_user")))
+    except rules.Refused:
+        return None
+
+
+def main(command: str, *names: str) -> None:
+    """Do what the command line says."""
+    if not TOKEN.exists():
+        sys.exit("The hub gives its users short names already: jupyterhub_oauth.user_names is not preferred_username.")
+    hub = Hub(API, TOKEN.read_text().strip())
+    if command == "report":
+        print(json.dumps(report(hub.users())))
+    elif command == "rename":
+        old, new = names
+        hub.ask("PATCH", f"users/{quote(old, safe='')}", {"name": new})
+    else:
+        sys.exit(f"unknown command {command!r}; known are report, rename")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except urllib.error.HTTPError as error:
+        sys.exit(f"the hub answers {error.code}: {error.read().decode(errors='replace')[:500]}")

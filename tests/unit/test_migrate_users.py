@@ -1,0 +1,118 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook that moves users to short names, with a hub that is a script."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PLAN = {
+    "moves": [
+        {"name": "marta", "new_name": "egim", "home": "marta", "new_home": "egim"},
+        {"name": "a@b.eu", "new_name": "egia", "home": "a-40b-2eeu", "new_home": "egia"},
+    ],
+    "stays": [{"name": "silent", "why": "has not logged in"}],
+}
+HUB = """#!/bin/sh
+case "$*" in
+  *" report") cat "$0.plan" ;;
+  *" rename a@b.eu egia") test ! -e "$0.broken" || { echo "the hub answers 500" >&2; exit 1; }; echo "$*" >>"$0.log" ;;
+  *" rename "*) echo "$*" >>"$0.log" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def site(root, tmp_path):
+    """A site on this machine: a function that runs the playbook, and the folder of the homes."""
+    homes = tmp_path / "homes"
+    for name in ("marta", "a-40b-2eeu", "silent"):
+        (homes / name).mkdir(parents=True)
+        (homes / name / "whose").write_text(name)
+    kubectl = tmp_path / "bin/kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(HUB)
+    kubectl.chmod(0o755)
+    (tmp_path / "bin/kubectl.plan").write_text(json.dumps(PLAN))
+    local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
+    (tmp_path / "hosts.json").write_text(
+        json.dumps(
+            {
+                "all": {
+                    "vars": local | {"egi_notebooks_domain": "n.example.org", "nfs_server_path": str(homes)},
+                    "children": {"masters": {"hosts": {"m": None}}, "nfs_servers": {"hosts": {"n": None}}},
+                }
+            }
+        )
+    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [
+                sys.executable, "-m", "ansible.cli.playbook", "-i", str(tmp_path / "hosts.json"),
+                str(root / "playbooks/migrate_users.yml"), *arguments,
+            ],
+            cwd=root, capture_output=True, text=True, check=False,
+            env=os.environ | {
+                "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+                "PATH": f"{kubectl.parent}:{os.environ['PATH']}",
+            },
+        )  # fmt: skip
+
+    return run, homes, kubectl
+
+
+def whose(homes) -> dict[str, str]:
+    return {path.name: (path / "whose").read_text() for path in homes.iterdir()}
+
+
+CONFIRM = ("-e", "egi_notebooks_migrate_confirm=n.example.org")
+
+
+def test_nobody_is_moved_until_it_is_confirmed_and_then_once(site):
+    run, homes, kubectl = site
+    before = whose(homes)
+    for arguments in ((), ("-e", "egi_notebooks_migrate_confirm=yes")):
+        result = run(*arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        for text in ("marta -> egim", "a@b.eu -> egia", "silent has not logged in", "Nothing has been changed"):
+            assert text in result.stdout
+        assert whose(homes) == before
+    result = run(*CONFIRM)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
+    assert [line.split()[-3:] for line in kubectl.with_suffix(".log").read_text().splitlines()] == [
+        ["rename", "marta", "egim"],
+        ["rename", "a@b.eu", "egia"],
+    ]
+
+
+def test_a_user_whom_the_hub_does_not_rename_keeps_the_old_home(site):
+    run, homes, kubectl = site
+    kubectl.with_suffix(".broken").touch()
+    result = run(*CONFIRM)
+    assert result.returncode != 0
+    assert "a@b.eu was not moved and has the old home. the hub answers 500" in result.stdout
+    assert whose(homes) == {"egim": "marta", "a-40b-2eeu": "a-40b-2eeu", "silent": "silent"}
+
+
+def test_a_home_that_is_there_already_stops_all_and_a_half_moved_one_goes_on(site):
+    run, homes, _ = site
+    (homes / "egia").mkdir()
+    (homes / "egia/whose").write_text("another")
+    result = run(*CONFIRM)
+    assert result.returncode != 0
+    assert "has egia beside the homes" in result.stdout
+    assert whose(homes)["marta"] == "marta"
+    # As a run that was interrupted leaves it.
+    (homes / "a-40b-2eeu/whose").unlink()
+    (homes / "a-40b-2eeu").rmdir()
+    assert run(*CONFIRM).returncode == 0
+    assert whose(homes) == {"egim": "marta", "egia": "another", "silent": "silent"}
