@@ -4,7 +4,7 @@ MOLECULE_SCENARIO ?= lab
 TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
-.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-destroy \
+.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity test-destroy \
   test-packages test benchmark
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
@@ -39,6 +39,9 @@ test-faults: $(VENV_READY)  ## every fault on the running lab: power cuts, full 
 test-faults-full: export FAULTS_QUIET_SECONDS := 900
 test-faults-full: export FAULTS_LOCK_SECONDS := 180
 test-faults-full: test-faults  ## the same with fifteen quiet minutes and three of a held lock
+
+test-identity: $(VENV_READY)  ## ask the running lab who may in, as whom and for how long (PYTEST="-m 'not harsh'": Check-in stays up)
+	$(IN_LAB) pytest --capture=no tests/identity $(PYTEST)
 
 test-destroy: $(VENV_READY)  ## take the service away from the running lab
 	$(IN_LAB) pytest tests/destroy

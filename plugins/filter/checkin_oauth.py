@@ -79,10 +79,12 @@ def _hub_config(settings: object) -> dict[str, Any]:
         "auth_refresh_age": _seconds(settings, "recheck_seconds", default=300, least=10),
         "refresh_pre_spawn": True,
         "custom_403_message": _refusal(settings, issuer, vos),
+        # A page must not wait long for a provider that takes connections and says nothing.
+        "http_request_kwargs": {"connect_timeout": 5, "request_timeout": 10},
     }
     if settings.get("ca_file"):
         # The hub's HTTP client reads no SSL_CERT_FILE.
-        authenticator["http_request_kwargs"] = {"ca_certs": _path(settings, "ca_file")}
+        authenticator["http_request_kwargs"]["ca_certs"] = _path(settings, "ca_file")
     return {
         "JupyterHub": {"authenticator_class": "generic-oauth"},
         "GenericOAuthenticator": authenticator,

@@ -133,7 +133,7 @@ def test_the_login_is_the_filter_s(values):
     login = config["GenericOAuthenticator"]
     assert login["oauth_callback_url"] == "https://notebooks.example.org/hub/oauth_callback"
     assert [vo["groups"] for vo in config["EgiNotebooks"]["vos"]] == [["vo.notebooks.egi.eu"]]
-    assert "http_request_kwargs" not in login
+    assert "ca_certs" not in login["http_request_kwargs"]
     assert values["hub"]["extraEnv"]["OAUTH_CLIENT_SECRET"]["valueFrom"]["secretKeyRef"] == {
         "name": values["hub"]["existingSecret"],
         "key": "oauth_client_secret",
@@ -144,13 +144,13 @@ def test_a_private_ca_is_mounted_where_the_hub_looks_for_it(full_values):
     file = full_values["hub"]["extraFiles"]["oauth-ca.crt"]
     assert file["stringData"].startswith("-----BEGIN CERTIFICATE-----")
     login = full_values["hub"]["config"]["GenericOAuthenticator"]
-    assert login["http_request_kwargs"] == {"ca_certs": file["mountPath"]}
+    assert login["http_request_kwargs"]["ca_certs"] == file["mountPath"]
 
 
 def test_a_private_ca_of_the_mirror_is_not_asked_about_the_public_check_in(render_role, full_site):
     site = full_site | {"jupyterhub_oauth": {"environment": "demo", "client_id": "x"}}
     made = render_role("jupyterhub", "__jupyterhub_helm_values", **site)
-    assert "http_request_kwargs" not in made["hub"]["config"]["GenericOAuthenticator"]
+    assert "ca_certs" not in made["hub"]["config"]["GenericOAuthenticator"]["http_request_kwargs"]
 
 
 def test_the_hub_gets_the_very_files_of_the_collection(values, root):

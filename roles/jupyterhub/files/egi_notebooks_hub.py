@@ -38,8 +38,13 @@ def configure(c: Any) -> None:
     c.CheckinAuthenticator.settings = settings
     c.JupyterHub.template_vars = {**c.JupyterHub.get("template_vars", {}), "display_name": display_name}
     servers = Servers(settings)
-    c.KubeSpawner.profile_list = servers.profile_list
-    c.KubeSpawner.options_form = servers.options_form
+    if any(vo["profiles"] for vo in settings["vos"]):
+        if c.KubeSpawner.get("profile_list"):
+            raise ValueError(
+                "There are profiles in singleuser.profileList and in the VOs; allowed are those of one place."
+            )
+        c.KubeSpawner.profile_list = servers.profile_list
+        c.KubeSpawner.options_form = servers.options_form
     c.KubeSpawner.pre_spawn_hook = servers.before_start
     c.KubeSpawner.modify_pod_hook = servers.modify_pod
     c.KubeSpawner.post_stop_hook = servers.after_stop

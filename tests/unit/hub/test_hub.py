@@ -46,6 +46,13 @@ def test_what_a_site_shows_on_pages_is_kept(hub, config):
     assert site.JupyterHub.template_vars == {"announcement": "x", "display_name": hub.hub.display_name}
 
 
+def test_profiles_of_two_places_are_refused(hub, configured):
+    site = Config(EgiNotebooks=configured(vos=[{"name": VO, "limits": {"cpu": 1}}]).EgiNotebooks)
+    site.KubeSpawner.profile_list = [{"display_name": "x"}]
+    with pytest.raises(ValueError, match=r"singleuser\.profileList"):
+        hub.hub.configure(site)
+
+
 @pytest.fixture
 def pages(root):
     """Templates as the hub finds them: the role's, then its own."""

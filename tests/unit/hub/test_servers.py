@@ -147,7 +147,6 @@ def test_the_home_depends_on_the_user_s_name_alone(config):
 
 def test_without_profiles_nobody_is_asked(config):
     assert form(config, VO, "vo.first:staff") == ""
-    assert offered(config, VO, "vo.first:staff") == []
 
 
 def test_users_see_the_profiles_of_their_vos_alone(configured):
@@ -206,6 +205,17 @@ def test_a_profile_of_somebody_else_s_vo_is_not_started(configured):
     made = pod(configured(vos=RICH), "vo.one", profile="vo-rich-large")
     assert made.metadata.annotations["egi.eu/primary_group"] == "vo.one"
     assert made.spec.containers[0].image == "image:1"
+
+
+def test_a_profile_that_is_gone_is_forgotten(config):
+    assert pod(config, VO, profile="gone").metadata.annotations["egi.eu/primary_group"] == VO
+
+
+def test_a_site_may_have_profiles_of_its_own(config):
+    config.KubeSpawner.profile_list = [
+        {"display_name": name, "slug": name, "kubespawner_override": {"image": f"{name}:1"}} for name in ("one", "two")
+    ]
+    assert pod(config, VO, profile="two").spec.containers[0].image == "two:1"
 
 
 def test_one_s_server_does_not_change_the_next_one_s(configured):

@@ -55,6 +55,7 @@ def test_the_least_settings_make_a_whole_login():
             "custom_403_message": "You are logged in at EGI Check-in, but you are in no virtual organisation (VO) "
             "that may use this service. Please join vo.notebooks.egi.eu at https://aai.egi.eu/auth/realms/id/account/#/enroll"
             "?groupPath=/vo.notebooks.egi.eu and then log in here again.",
+            "http_request_kwargs": {"connect_timeout": 5, "request_timeout": 10},
         },
         "EgiNotebooks": {
             "namespaces": ["urn:mace:egi.eu"],
@@ -85,7 +86,7 @@ def test_an_environment_names_its_host_everywhere(environment, host):
 def test_another_issuer_may_have_a_private_ca():
     made = authenticator(environment=..., issuer="https://aai.lab.test/auth/realms/egi/", ca_file="/etc/ca.crt")
     assert made["token_url"] == "https://aai.lab.test/auth/realms/egi/protocol/openid-connect/token"
-    assert made["http_request_kwargs"] == {"ca_certs": "/etc/ca.crt"}
+    assert made["http_request_kwargs"]["ca_certs"] == "/etc/ca.crt"
 
 
 def test_an_issuer_that_is_no_check_in_has_no_enrolment_page_unless_given():
@@ -243,7 +244,7 @@ def test_the_hub_s_own_class_takes_every_setting():
     assert set(made) <= set(GenericOAuthenticator.class_trait_names(config=True))
     real = GenericOAuthenticator(config=Config(GenericOAuthenticator=made))
     assert real.any_allow_config is True
-    assert real.http_request_kwargs == {"ca_certs": "/ca.crt"}
+    assert real.http_request_kwargs["ca_certs"] == "/ca.crt"
     assert real.allow_all is False
 
 

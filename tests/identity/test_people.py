@@ -1,0 +1,141 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gets in, as whom, and to what."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from checkin_client import TIMEOUT, browser
+from people import ASSURED, COURSE, VO, mapper, urn
+
+from lab.checkin import voperson_id
+
+SHORT_NAME = re.compile(r"egi[a-z2-7]{26}")
+TRAINING = "vo.training.lab.test"
+
+
+def refused(page, *texts: str) -> None:
+    assert page.status_code == 403, (page.url, page.status_code)
+    for text in texts:
+        assert text in page.text
+
+
+def test_a_member_has_a_short_name_and_sees_their_own(lab, person):
+    member = person(urn(VO))
+    assert len(member.identifier) == len(voperson_id("member")) == 71
+    member.log_in()
+    assert SHORT_NAME.fullmatch(member.name)
+    assert "Petra Person" in member.page("/hub/home").text
+    # The same person again, by another browser.
+    name = member.name
+    assert member.log_in().name == name
+
+
+def test_one_matching_group_among_others_admits_in_any_order(person):
+    """Case 1."""
+    urns = [urn("a"), urn("b:c"), urn("d", "boss"), urn(VO), urn("e")]
+    somebody = person(*urns)
+    for entitlements in (urns, urns[::-1], [urn(VO)]):
+        assert somebody.become(entitlements=entitlements)
+        assert somebody.visit().status_code == 200
+
+
+def test_a_role_in_a_subgroup_gets_the_profile_of_the_vo_at_once(lab, person):
+    student = person(urn(COURSE))
+    student.log_in()
+    student.start()
+    pod = student.pod()
+    assert pod["metadata"]["annotations"]["egi.eu/primary_group"] == TRAINING
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == str(768 * 1024**2)
+    assert lab.run("nfs", f"stat --format '%u:%g' /srv/homes/{student.name}") == "1000:100"
+
+
+def test_a_member_of_the_vo_around_the_subgroup_is_refused(person):
+    refused(person(urn(TRAINING)).visit(), TRAINING, "group course")
+
+
+def test_a_member_of_two_vos_chooses_whose_server_it_is(person):
+    both = person(urn(VO), urn(COURSE)).log_in()
+    page = both.page("/hub/spawn").text
+    assert "vo-training-lab-test" in page
+    assert f"vo:{VO}" in page
+    pod = both.start_profile("vo-training-lab-test")
+    assert pod["metadata"]["annotations"]["egi.eu/primary_group"] == TRAINING
+    both.stop()
+    pod = both.start_profile(f"vo:{VO}")
+    assert pod["metadata"]["annotations"]["egi.eu/primary_group"] == VO
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] != str(768 * 1024**2)
+
+
+def test_an_admin_is_one_by_role_and_as_long_as_they_have_it(lab, person):
+    boss = person(urn(VO), urn(VO, "vm_operator")).log_in()
+    assert boss.api.get(f"{lab.url}/hub/api/users", timeout=TIMEOUT).status_code == 200
+    boss.become(entitlements=[urn(VO)])
+    boss.log_in()
+    assert boss.api.get(f"{lab.url}/hub/api/users", timeout=TIMEOUT).status_code == 403
+
+
+def test_an_outsider_is_told_all_vos_and_where_to_join(person):
+    page = person(urn("vo.other")).visit()
+    refused(page, VO, TRAINING, ASSURED)
+    assert f'href="https://aai.lab.test/auth/realms/id/account/#/enroll?groupPath=/{VO}"' in page.text
+
+
+def test_who_is_not_assured_well_enough_is_told_so(person):
+    somebody = person(urn(ASSURED), eduperson_assurance=["https://aai.egi.eu/LoA#Substantial"])
+    refused(somebody.visit(), ASSURED, "LoA#High")
+    somebody.become(eduperson_assurance=["https://aai.egi.eu/LoA#Substantial", "https://aai.egi.eu/LoA#High"])
+    assert somebody.visit().status_code == 200
+
+
+def test_two_people_of_one_preferred_name_have_a_home_each(lab, person):
+    with mapper("profile", "preferred_username", **{"user.attribute": "chosen_name"}):
+        twins = [person(urn(VO), chosen_name=["marta"]).log_in() for _ in range(2)]
+        assert len({twin.name for twin in twins}) == 2
+        for twin in twins:
+            twin.start()
+            twin.write("whose.txt", twin.identifier)
+        for twin in twins:
+            assert twin.read("whose.txt") == twin.identifier
+            assert lab.run("nfs", f"cat /srv/homes/{twin.name}/whose.txt") == twin.identifier
+
+
+HOSTILE = [
+    {"entitlements": [urn(VO) + "\n", urn(VO).replace(":role", "\n:role")]},
+    {"entitlements": [urn(VO + '"'), urn(VO + "'"), urn(VO + "<script>")]},
+    {"entitlements": [urn("v" * 1900)]},
+    {"entitlements": [urn(VO.replace("o", "\u043e")), urn(VO + "\u200b"), urn(VO.upper())]},
+    {"entitlements": [urn(VO + "%00"), urn(VO + "%0A"), urn(VO + "%zz")]},
+    {"entitlements": [urn("x").replace("x", f"x:{VO}"), f"urn:mace:egi.eu:res:{VO}#aai.egi.eu", VO]},
+    {"entitlements": [urn(VO)], "voperson_id": []},
+    {"entitlements": [urn(VO)], "voperson_id": ["a\nb@egi.eu"]},
+    {"entitlements": [urn(VO)], "voperson_id": ["x" * 2000]},
+]
+
+
+def test_hostile_claims_get_nobody_in_and_break_nothing(lab, person):
+    somebody = person()
+    taken = 0
+    for claims in HOSTILE:
+        # Some values Check-in itself does not take.
+        if somebody.become(**claims):
+            refused(somebody.visit())
+            taken += 1
+    assert taken > len(HOSTILE) // 2
+    with mapper("entitlements", "entitlements", multivalued="false"):
+        assert somebody.become(voperson_id=[somebody.identifier], entitlements=[urn(VO)])
+        # The deprecated claim is a list still, and has the same.
+        assert somebody.visit().status_code == 200
+        with mapper("eduperson_entitlement", "eduperson_entitlement", multivalued="false"):
+            refused(somebody.visit())
+    assert browser().get(f"{lab.url}/hub/health", timeout=TIMEOUT).status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["entitlements", "eduperson_entitlement"])
+def test_each_claim_admits_alone(person, claim):
+    other = {"entitlements": "eduperson_entitlement", "eduperson_entitlement": "entitlements"}[claim]
+    with mapper(other, other, **{"claim.name": "something_else"}):
+        assert person(urn(VO)).visit().status_code == 200
