@@ -52,10 +52,9 @@ class Servers:
     async def before_start(self, spawner: Any) -> None:
         """Forget what was picked last if it isn't there any more, and store the user's access token."""
         slugs = [profile["slug"] for profile in await self.profile_list(spawner)]
-        # A list is the site's own, in place of the VOs'.
-        if not isinstance(spawner.profile_list, list) or not spawner.profile_list:
-            if spawner.user_options.get("profile") not in [None, *slugs]:
-                spawner.user_options = {}
+        is_site_s_own = isinstance(spawner.profile_list, list) and spawner.profile_list
+        if not is_site_s_own and spawner.user_options.get("profile") not in [None, *slugs]:
+            spawner.user_options = {}
         if self.settings["access_token_file"]:
             auth_state = await spawner.user.get_auth_state()
             if auth_state:
