@@ -210,21 +210,21 @@ def test_images_of_profiles_are_fetched_before_anybody_asks(render_role, values,
     assert images[-2:] == ["registry.example.org:5000/tensors:1", "quay.io/r:2"]
 
 
-def test_the_hub_may_renew_secrets_for_access_tokens_in_files_alone(render_role, full_site):
-    def renewal(expression, site, *roles, **variables):
+def test_the_hub_may_change_secrets_for_access_tokens_in_files_alone(render_role, full_site):
+    def rights(expression, site, *roles, **variables):
         items = [{"kind": "Role", "metadata": {"name": name}} for name in roles]
         cluster = {"stdout": json.dumps({"items": NODES + items})}
         return render_role("jupyterhub", expression, **site | {"__jupyterhub_cluster": cluster} | variables)
 
-    assert renewal("__jupyterhub_renews_secrets", SITE) is False
-    assert renewal("__jupyterhub_renews_secrets", full_site) is True
-    assert renewal("__jupyterhub_renewal_found", SITE, "hub") is False
-    assert renewal("__jupyterhub_renewal_found", SITE, "hub", "egi-notebooks-renew-secrets") is True
-    role, binding = renewal("__jupyterhub_renewal_objects", full_site)
-    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]}]
+    assert rights("__jupyterhub_keeps_tokens", SITE) is False
+    assert rights("__jupyterhub_keeps_tokens", full_site) is True
+    assert rights("__jupyterhub_token_rights_found", SITE, "hub") is False
+    assert rights("__jupyterhub_token_rights_found", SITE, "hub", "egi-notebooks-access-tokens") is True
+    role, binding = rights("__jupyterhub_token_rights", full_site)
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "delete"]}]
     assert binding["subjects"][0]["name"] == "hub"
     own = {"hub": {"serviceAccount": {"name": "other"}}}
-    binding = renewal("__jupyterhub_renewal_objects", full_site, jupyterhub_values=own)[1]
+    binding = rights("__jupyterhub_token_rights", full_site, jupyterhub_values=own)[1]
     assert binding["subjects"][0]["name"] == "other"
 
 

@@ -533,3 +533,37 @@ def test_user_pod_with_the_defaults(configure, monkeypatch):
     [preferred] = pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
     assert preferred["preference"]["matchExpressions"][0]["values"] == ["user"]
     assert [t["value"] for t in pod["spec"]["tolerations"]] == ["user", "user"]
+
+
+def test_the_role_s_values_make_a_hub_with_our_login(configure, render_role, tmp_path, monkeypatch):
+    """From a site's variables through the chart to the hub's own classes; the files of the hub lie in its Secret."""
+    site = {
+        "egi_notebooks_domain": "notebooks.example.org",
+        "egi_notebooks_vos": ["vo.plain", {"name": "vo.rich", "limits": {"memory": "1G"}, "admin": ["boss"]}],
+        "jupyterhub_oauth": {
+            "environment": "demo",
+            "client_id": "x",
+            "offline_access": True,
+            "access_token_file": True,
+            "user_names": "preferred_username",
+        },
+        "jupyterhub_oauth_client_secret": "s",
+    }
+    values = render_role("jupyterhub", "__jupyterhub_helm_values", **site)
+    monkeypatch.syspath_prepend(str(tmp_path / "secret"))
+    secrets = {"hub.config.JupyterHub.cookie_secret": "00" * 32, "hub.config.CryptKeeper.keys": "ab" * 32}
+    config = configure(values, secrets)
+    hub = config.JupyterHub
+    authenticator = hub.authenticator_class(config=config)
+    assert type(authenticator).__name__ == "CheckinAuthenticator"
+    assert authenticator.settings["user_names"] == "preferred_username"
+    assert [vo["name"] for vo in authenticator.settings["vos"]] == ["vo.plain", "vo.rich"]
+    assert authenticator.scope[-1] == "offline_access"
+    assert hub.template_vars["display_name"](None) == ""
+    (service,) = [service for service in hub.services if service["name"] == "migrate-users"]
+    assert service["admin"] is True
+    assert len(service["api_token"]) >= 32
+    assert (tmp_path / "secret/hub.services.migrate-users.apiToken").read_text() == service["api_token"]
+    assert callable(config.KubeSpawner.profile_list)
+    [notebook] = pod_of(config, monkeypatch, "egiabc")["spec"]["containers"]
+    assert {mount["mountPath"]: mount.get("subPath") for mount in notebook["volumeMounts"]}["/home/jovyan"] == "egiabc"
