@@ -235,6 +235,13 @@ def test_no_database_of_a_user_s_server_lies_in_the_home(values):
     assert values["singleuser"]["extraEnv"]["JUPYTER_RUNTIME_DIR"].startswith("/tmp/")
 
 
+def test_only_a_hub_with_plain_names_has_the_service_of_the_migration(render_role, values):
+    assert values["hub"]["services"] == {}
+    plain = SITE | {"jupyterhub_oauth": SITE["jupyterhub_oauth"] | {"user_names": "preferred_username"}}
+    made = render_role("jupyterhub", "__jupyterhub_helm_values", **plain)
+    assert made["hub"]["services"] == {"migrate-users": {"admin": True}}
+
+
 def test_a_site_s_own_values_win(full_values):
     user = full_values["singleuser"]
     assert user["image"] == {"name": "registry.example.org:5000/notebooks/lab", "tag": "2026.1"}
