@@ -163,8 +163,8 @@ def test_the_hub_gets_the_very_files_of_the_collection(values, root):
 
 def test_a_changed_secret_changes_an_annotation_of_the_hub(render_role):
     def annotation(value):
-        applied = {"result": {"data": {"cookie": "a", "oauth_client_secret": value}}}
-        made = render_role("jupyterhub", "__jupyterhub_helm_values", **SITE, __jupyterhub_secret_applied=applied)
+        data = {"cookie": "a", "oauth_client_secret": value}
+        made = render_role("jupyterhub", "__jupyterhub_helm_values", **SITE, __jupyterhub_secret_data=data)
         return made["hub"]["annotations"]["egi.eu/secret-checksum"]
 
     assert annotation("old") == annotation("old") != annotation("new")
