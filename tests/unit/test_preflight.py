@@ -167,6 +167,7 @@ def test_twins_are_named(say):
         ({"egi_notebooks_kubernetes_version": "2"}, "egi_notebooks_kubernetes_version is '2'; allowed is a whole"),
         ({"kube_node_containerd_version": "1.7.1"}, "kube_node_containerd_version is '1.7.1'; allowed is"),
         ({"egi_notebooks_mirror": "mirror"}, "kube_node_mirror is 'mirror'; allowed is an address such as"),
+        ({"egi_notebooks_mirror": "https://u:p@m/x"}, "kube_node_mirror is 'https://***@m/x'; allowed is an address"),
         ({"kube_node_http_proxy": "http//u:p@x"}, "kube_node_http_proxy is 'http//***@x' and kube_node_https_proxy is"),
         ({"egi_notebooks_pod_cidr": "10.0.0.0/8"}, "egi_notebooks_pod_cidr is '10.0.0.0/8'; allowed is a network that"),
     ],
