@@ -49,7 +49,7 @@ test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it
 # Everything that takes long to get ready comes first, so that one pytest at the end has the summary of all.
 test:  ## everything: lint, the lab itself, site.yml on fresh nodes, unit tests, the service as operator and as user
 	$(MAKE) lint test-host test-molecule test-packages
-	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest -m 'not harsh' \
+	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest --durations=15 -m 'not harsh' \
 	  tests/unit tests/lab tests/faults tests/destroy
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
