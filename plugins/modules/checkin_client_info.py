@@ -13,8 +13,8 @@ version_added: 0.1.0
 short_description: Ask Check-in what it knows of a client
 description:
   - Reads the registration (RFC 7592) of a client of M(egi.notebooks.checkin_client).
-  - A new registration access token or client secret in the answer is kept in O(credentials_file), for the old one is void
-    then. Keycloak gives none at a read, but after its signing key was changed.
+  - A new registration access token or client secret in the answer is kept in O(credentials_file), for the old one is
+    void then. Keycloak gives none at a read, but after its signing key was changed.
 extends_documentation_fragment:
   - egi.notebooks.web
 attributes:

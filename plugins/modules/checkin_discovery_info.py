@@ -74,8 +74,8 @@ claims:
   sample: [email, name, preferred_username, sub]
 clock_skew:
   description:
-    - Seconds that the issuer's clock is ahead of the host's, negative if it is behind, from the header C(Date), which has
-      whole seconds. What the answer's way took is not counted. Nothing if there is no such header.
+    - Seconds that the issuer's clock is ahead of the host's, negative if it is behind, from the header C(Date), which
+      has whole seconds. What the answer's way took is not counted. Nothing if there is no such header.
   type: float
   returned: always
   sample: 0.0

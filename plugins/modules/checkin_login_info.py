@@ -12,8 +12,8 @@ author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
 short_description: Ask Check-in whether people will be able to log in by a client, without a login
 description:
-  - Checks that the issuer answers, is the one that was meant, has a valid certificate and the right time, and asks for a
-    login with C(prompt=none), which shows no form and begins no session. The answer tells whether the client and its
+  - Checks that the issuer answers, is the one that was meant, has a valid certificate and the right time, and asks for
+    a login with C(prompt=none), which shows no form and begins no session. The answer tells whether the client and its
     redirect URI are registered and the scopes granted.
   - Neither the client secret nor what a user's claims hold can be checked in this way.
   - It takes two requests, and one more for each scope if one of them is refused, those at the same time.
@@ -90,53 +90,60 @@ problems:
     - redirect URI https://notebooks.example.org/hub/oauth_callback is not registered for client egi-notebooks at
       https://aai.egi.eu/auth/realms/egi; ask the Check-in team to add exactly this one
 clock_skew:
-  description: Seconds that the issuer's clock is ahead of the host's, as M(egi.notebooks.checkin_discovery_info) has it.
+  description: As M(egi.notebooks.checkin_discovery_info) returns it, in seconds.
   type: float
   returned: always
   sample: 0.0
+certificate_days_left:
+  description: As M(egi.notebooks.checkin_discovery_info) returns it, in days.
+  type: float
+  returned: always
+  sample: 71.3
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.egi.notebooks.plugins.module_utils import web
-from ansible_collections.egi.notebooks.plugins.module_utils.oidc import Login, LoginCheck, discover
+from ansible_collections.egi.notebooks.plugins.module_utils.oidc import (
+    Login,
+    LoginCheck,
+    certificate_days_left,
+    discover,
+)
 from ansible_collections.egi.notebooks.plugins.module_utils.web import Web, WebError
 
 
-def problems(module: AnsibleModule, asking: Web) -> tuple[list[str], float | None]:
-    """Return what is wrong, and the clock skew."""
-    issuer, most = module.params["issuer"].rstrip("/"), module.params["maximum_clock_skew"]
+def check(parameters: dict[str, Any], asking: Web) -> dict[str, Any]:
+    """Return what the module returns."""
+    issuer, most = parameters["issuer"].rstrip("/"), parameters["maximum_clock_skew"]
+    result: dict[str, Any] = {"problems": [], "clock_skew": None, "certificate_days_left": None}
     try:
         found = discover(asking, issuer)
     except WebError as error:
-        return [f"issuer {issuer} is of no use to this host: {error}; {remedy(str(error))}"], None
-    told = []
-    skew = found.clock_skew
+        result["problems"].append(f"issuer {issuer} is of no use to this host: {error}; {remedy(str(error))}")
+        return result
+    skew = result["clock_skew"] = found.clock_skew
     if skew is not None and abs(skew) > most:
-        told.append(
+        result["problems"].append(
             f"clock of this host is {abs(skew)} s {'behind' if skew > 0 else 'ahead of'} that of {issuer}; allowed are "
             f"{most} s: set the host's by chrony or systemd-timesyncd, and tell the Check-in team if it is right"
         )
-    scopes = module.params["scopes"]
-    unknown = [scope for scope in scopes if scope not in found.texts("scopes_supported")]
-    if unknown and "scopes_supported" in found.document:
-        told.append(
-            f"scopes {', '.join(unknown)} are unknown to {issuer}; ask the Check-in team how they are called today, or "
-            "leave them out of scopes"
+    days = result["certificate_days_left"] = certificate_days_left(asking, issuer)
+    if days is not None and days < 1:
+        result["problems"].append(
+            f"certificate of {issuer} ends within a day, and logins with it; ask the Check-in team to renew it"
         )
-    login = Login(
-        module.params["client_id"],
-        module.params["redirect_uri"],
-        tuple(scope for scope in scopes if scope not in unknown) or ("openid",),
-        module.params["pkce"],
-    )
+    login = Login(parameters["client_id"], parameters["redirect_uri"], tuple(parameters["scopes"]), parameters["pkce"])
     try:
-        told += LoginCheck(asking, issuer, found.endpoint("authorization"), login).problems()
+        result["problems"] += LoginCheck(asking, issuer, found.endpoint("authorization"), login).problems()
     except WebError as error:
-        told.append(f"login of client {login.client_id} cannot be checked: {error}; ask the Check-in team")
-    return told, skew
+        result["problems"].append(
+            f"login of client {login.client_id} cannot be checked: {error}; ask the Check-in team"
+        )
+    return result
 
 
 def remedy(why: str) -> str:
@@ -169,8 +176,7 @@ def main() -> None:
         ca_path = os.path.join(module.tmpdir, "ca.pem")
         with open(ca_path, "w", encoding="utf-8") as stream:
             stream.write(module.params["ca_content"])
-    told, skew = problems(module, Web(ca_path, module.params["timeout"]))
-    module.exit_json(changed=False, problems=told, clock_skew=skew)
+    module.exit_json(changed=False, **check(module.params, Web(ca_path, module.params["timeout"])))
 
 
 if __name__ == "__main__":
