@@ -187,7 +187,12 @@ class Registration:
 
     def update(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Change the client to what is wanted; all else stays as the server told it."""
-        body = {key: value for key, value in metadata.items() if key not in NOT_SENT} | _as_sent(wanted)
+        body = {key: value for key, value in metadata.items() if key not in NOT_SENT}
+        now = comparable(metadata)
+        if now["post_logout_redirect_uris"] == now["redirect_uris"]:
+            # Keycloak's way to say that there are none of its own: they are to follow the others.
+            body.pop("post_logout_redirect_uris", None)
+        body |= _as_sent(wanted)
         with replacing(self.path) as replace:
             metadata = self._take(self._ask("PUT", body).expect(200))
             self._remember(metadata, wanted)

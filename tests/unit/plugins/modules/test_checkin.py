@@ -103,7 +103,13 @@ class Issuer:
             "scope": " ".join(scopes - self.default_scopes),
             "subject_type": "public",
         }
-        return 201, self.clients[name]
+        return 201, self.shown(name)
+
+    def shown(self, name):
+        client = self.clients[name]
+        return client | {
+            "post_logout_redirect_uris": client.get("post_logout_redirect_uris") or client["redirect_uris"]
+        }
 
     def secret(self):
         secret = f"secret-{uuid.uuid4()}"
@@ -127,7 +133,7 @@ class Issuer:
             assert body["subject_type"] == "public", "what nobody wants to change is sent back"
             client |= body
             client["scope"] = " ".join(sorted(set(client["scope"].split()) - self.default_scopes))
-        return 200, client
+        return 200, self.shown(name)
 
     def authorize(self, query):
         assert query["prompt"] == "none"
@@ -268,6 +274,18 @@ def test_fields_that_are_not_given_are_left_alone(client, issuer):
     assert not client(client_name=None)["changed"]
     assert client()["done"] == ["updated"]
     assert known["client_name"] == "Notebooks"
+
+
+def test_addresses_after_a_logout_follow_until_they_are_set(client, issuer):
+    client()
+    client(redirect_uris=[OTHER])
+    (known,) = issuer.clients.values()
+    assert "post_logout_redirect_uris" not in known
+    wish = {"redirect_uris": [OTHER], "post_logout_redirect_uris": ["https://other.example.org/"]}
+    assert client(**wish)["done"] == ["updated"]
+    assert not client(**wish)["changed"]
+    client()
+    assert known["post_logout_redirect_uris"] == ["https://other.example.org/"]
 
 
 def test_what_the_issuer_makes_of_a_wish_is_told_once(client, issuer, monkeypatch):
