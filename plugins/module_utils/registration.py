@@ -209,9 +209,7 @@ class Registration:
         if KEYCLOAK_STANDARD not in uri:
             raise WebError(f"{uri} is not Keycloak's, and RFC 7592 has no request for another secret; ask its operator")
         secret = secrets.token_urlsafe(32)
-        self.content["pending_client_secret"] = secret
-        with replacing(self.path) as replace:
-            self._save(replace)
+        self._mark(pending_client_secret=secret)
         body = {"clientId": self.content["client_id"], "secret": secret}
         with replacing(self.path) as replace:
             answer = self._ask("PUT", body, uri.replace(KEYCLOAK_STANDARD, KEYCLOAK_OWN)).expect(200)
@@ -224,14 +222,13 @@ class Registration:
     def delete(self, secret_file: str | None) -> None:
         """Delete the client, then its files."""
         begun = self.content.get("deleting", False)
-        self.content["deleting"] = True
-        with replacing(self.path) as replace:
-            self._save(replace)
+        self._mark(deleting=True)
         try:
             self._ask("DELETE").expect(200, 204, 404, 410)
         except Unauthorized:
-            # After an interrupted run the client is gone, and its token with it.
+            # After an interrupted run the client is gone, and its token with it. Else it is still there.
             if not begun:
+                self._mark(deleting=False)
                 raise
         if secret_file:
             with suppress(FileNotFoundError):
@@ -258,6 +255,12 @@ class Registration:
 
     def _remember(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         self.content |= {"requested": dict(wanted), "registered": comparable(metadata)}
+
+    def _mark(self, **content: Any) -> None:
+        """Note what is about to happen, before it does."""
+        self.content |= content
+        with replacing(self.path) as replace:
+            self._save(replace)
 
     def _save(self, replace: Callable[[str], None]) -> None:
         replace(json.dumps(self.content, indent=1, sort_keys=True) + "\n")
