@@ -32,7 +32,7 @@ class Hub:
                 f"hub_url is {web.shown(parameters['hub_url'])!r}; allowed is an address such as https://notebooks.example.org"
             )
         self.api = f"{parameters['hub_url'].rstrip('/')}/hub/api"
-        self._authorization = f"token {parameters['token']}"
+        self._authorization = f"token {parameters['token'].strip()}"
         self._web = Web(parameters["ca_path"], parameters["timeout"])
 
     def ask(self, method: str, path: str, data: Any = None, accept: str = "application/json") -> Answer:

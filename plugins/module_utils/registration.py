@@ -165,7 +165,7 @@ class Registration:
         """Register the client."""
         body = KIND | {key: value for key, value in _as_sent(wanted).items() if value}
         with replacing(self.path) as replace:
-            answer = self._web.ask("POST", endpoint, f"Bearer {token}", body)
+            answer = self._web.ask("POST", endpoint, f"Bearer {token.strip()}", body)
             self.content = {"issuer": issuer}
             metadata = self._take(answer.expect(200, 201))
             missing = [key for key in (*SECRETS, "client_id", "registration_client_uri") if not metadata.get(key)]

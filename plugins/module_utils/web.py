@@ -46,7 +46,9 @@ class Answer:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise WebError(f"{self} with what is no JSON: {to_text(self.body[:60], errors='replace')!r}") from error
+            # Nothing of the body: half a document may have a secret in it.
+            kind = self.headers.get("Content-Type") or "of no type"
+            raise WebError(f"{self} with {len(self.body)} bytes ({kind}) that are no JSON") from error
 
     def mapping(self) -> dict[str, Any]:
         """Return the JSON document, which must be a mapping."""
@@ -90,6 +92,9 @@ class Web:
         """Return the answer. ``data`` is sent as JSON."""
         headers = {"Accept": accept, "Accept-Language": "en"}
         if authorization:
+            if not (authorization.isascii() and authorization.isprintable()):
+                # The layers below would show it.
+                raise WebError(f"The token for {shown(url)} is not one line of ASCII; allowed is the token alone")
             headers["Authorization"] = authorization
         if data is not None:
             headers["Content-Type"] = "application/json"

@@ -131,7 +131,7 @@ def test_a_wrong_token_is_one_line_without_it(wanted, tmp_path):
 
 
 @pytest.mark.usefixtures("lab")
-def test_the_check_of_a_login_is_quick_and_leaves_no_session():
+def test_the_check_of_a_login_is_quick():
     parameters = {
         "issuer": ISSUER,
         "client_id": CLIENT_ID,

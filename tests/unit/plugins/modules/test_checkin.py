@@ -422,14 +422,16 @@ def test_a_file_of_another_issuer_is_refused(client):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((200, b"<html>"), "with what is no JSON"),
+        ((201, b'{"client_secret": "half-a-document'), "with 34 bytes (of no type) that are no JSON"),
         ((500, b"<html>"), "answered 500"),
         ((201, {"client_id": "x"}), "without client_secret, registration_access_token, registration_client_uri"),
     ],
 )
 def test_a_broken_answer_to_a_registration_is_told(client, issuer, monkeypatch, answer, message):
     monkeypatch.setattr(issuer, "register", lambda _: answer)
-    assert message in client()["msg"]
+    told = client()["msg"]
+    assert message in told
+    assert "half-a-document" not in told
 
 
 def test_another_provider_s_secret_is_not_rotated(client, issuer, files):

@@ -154,6 +154,13 @@ def test_an_unknown_user_and_a_wrong_token_are_told(server):
     assert "another-token" not in str(answer)
 
 
+def test_a_token_of_two_lines_is_refused_unseen(info):
+    assert info(token=f"{TOKEN}\n", users=[])["version"] == "5.5.0"
+    answer = info(token=f"{TOKEN}\nanother-line")
+    assert "is not one line of ASCII" in answer["msg"]
+    assert "another-line" not in answer["msg"]
+
+
 def test_all_users_are_told_page_by_page(info, hub, server):
     server()
     answer = info(check=True)
@@ -173,7 +180,7 @@ def test_users_are_asked_for_by_name(info):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((200, b"<html>maintenance</html>"), "with what is no JSON: '<html>maintenance</html>'"),
+        ((200, b"<html>maintenance</html>"), "with 24 bytes (of no type) that are no JSON"),
         ((200, []), "with a JSON document that is no mapping"),
         ((502, b"<html>bad gateway</html>"), "answered 502"),
         ((302, b"", {"Location": "https://127.0.0.1:9/elsewhere"}), "answered 302"),
