@@ -85,6 +85,12 @@ options:
       - V(openid) need not be named.
     type: list
     elements: str
+  timeout:
+    description:
+      - Seconds without an answer after which a request fails. Long, for an answer that is not waited for may be the one
+        with the new token.
+    type: int
+    default: 60
   rotate_secret:
     description:
       - Whether to change the client secret. Logins fail until the hub knows the new one.
@@ -266,6 +272,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=web.OPTIONS
         | {
+            "timeout": {"type": "int", "default": 60},
             "issuer": {"type": "str", "required": True},
             "credentials_file": {"type": "path", "required": True, "no_log": False},
             "client_secret_file": {"type": "path", "no_log": False},

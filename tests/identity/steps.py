@@ -26,7 +26,8 @@ def run_steps(folder: Path, module: str, steps: list[tuple[dict, bool]]) -> list
     tasks = [
         {
             "name": f"Step {number}",
-            f"egi.notebooks.{module}": {"ca_path": CA} | arguments,
+            # A busy machine's Keycloak takes its time.
+            f"egi.notebooks.{module}": {"ca_path": CA, "timeout": 60} | arguments,
             "check_mode": check,
             "diff": True,
             "ignore_errors": True,
@@ -56,5 +57,5 @@ def run_steps(folder: Path, module: str, steps: list[tuple[dict, bool]]) -> list
 def changed(answers: list[dict]) -> list[bool]:
     """Whether each step changed something; none of them may have failed."""
     failures = [answer["msg"] for answer in answers if answer.get("failed")]
-    assert failures == []
+    assert not failures, "\n".join(failures)
     return [answer["changed"] for answer in answers]
