@@ -117,7 +117,8 @@ def test_a_client_and_its_issuer_are_looked_at(wanted, tmp_path):
     found = answers[0]
     assert found["endpoints"]["userinfo"] == f"{PROTOCOL}/userinfo"
     assert {"openid", "entitlements", "offline_access"} <= set(found["scopes"])
-    assert abs(found["clock_skew"]) <= 2
+    # Without a proxy before it, Keycloak does not tell the time.
+    assert found["clock_skew"] is None
     assert found["certificate_days_left"] > 1
 
 
