@@ -75,7 +75,7 @@ claims:
 clock_skew:
   description:
     - Seconds that the issuer's clock is ahead of the host's, negative if it is behind, from the header C(Date), which
-      has whole seconds. What the answer's way took is not counted. Nothing if there is no such header: a
+      has whole seconds. What the answer's way took is not counted. Nothing if there is no such header; a
       Keycloak sends none, the proxy before it does.
   type: float
   returned: always
