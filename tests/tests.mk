@@ -4,7 +4,7 @@ MOLECULE_SCENARIO ?= lab
 TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
-.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-destroy \
+.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity test-destroy \
   test-packages test benchmark
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
@@ -40,6 +40,9 @@ test-faults-full: export FAULTS_QUIET_SECONDS := 900
 test-faults-full: export FAULTS_LOCK_SECONDS := 180
 test-faults-full: test-faults  ## the same with fifteen quiet minutes and three of a held lock
 
+test-identity: $(VENV_READY)  ## modules and checks against the running lab's Check-in and hub
+	$(IN_LAB) pytest tests/identity
+
 test-destroy: $(VENV_READY)  ## take the service away from the running lab
 	$(IN_LAB) pytest tests/destroy
 
@@ -50,7 +53,7 @@ test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it
 test:  ## everything: lint, the lab itself, site.yml on fresh nodes, unit tests, the service as operator and as user
 	$(MAKE) lint test-host test-molecule test-packages
 	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest --durations=15 -m 'not harsh' \
-	  tests/unit tests/lab tests/faults tests/destroy
+	  tests/unit tests/lab tests/identity tests/faults tests/destroy
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python benchmarks/run.py

@@ -278,7 +278,7 @@ HERE = {
     "egi_notebooks_domain": "notebooks.invalid",
     "egi_notebooks_vos": ["vo.a"],
     "egi_notebooks_mirror": "http://127.0.0.1:9",
-    "jupyterhub_oauth": {"client_id": "x", "environment": "demo"},
+    "jupyterhub_oauth": {"client_id": "x", "issuer": "https://127.0.0.1:9/auth/realms/egi"},
     "jupyterhub_oauth_client_secret": "correct-horse-battery-staple",
 }
 # Named, since a machine need not have a way out, by which the default is chosen.
@@ -347,6 +347,7 @@ def test_one_run_tells_all_about_all_hosts(root, tmp_path):
         "^gone: machine does not answer: .*port 9",
         '^n: nfs_server_path is "homes"; allowed is an absolute path',
         "^m, e, w: http://127.0.0.1:9 does not answer",
+        "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use to this host: .*; open the way to it",
     ):
         assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
     assert text.count("notebooks.invalid") == 1
