@@ -65,11 +65,10 @@ class Hub:
 
 
 def told(user: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the modules tell about a user."""
+    """Return what the modules tell about a user. Everybody has a default server that is stopped, so not about that."""
     servers = user.get("servers") or {}
-    return {key: user.get(key) for key in USER_KEYS} | {
-        "servers": [told_server(servers[name]) for name in sorted(servers)]
-    }
+    names = [name for name in sorted(servers) if name or not servers[name].get("stopped")]
+    return {key: user.get(key) for key in USER_KEYS} | {"servers": [told_server(servers[name]) for name in names]}
 
 
 def told_server(server: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,6 @@ from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError
 
-#: What the modules manage of a client, by the names of RFC 7591.
-FIELDS = ("client_name", "redirect_uris", "post_logout_redirect_uris", "scope")
 #: What only the client itself must see of an answer.
 SECRETS = ("client_secret", "registration_access_token")
 #: What of an answer is kept in the file.

@@ -38,7 +38,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See whose servers run
+- name: See who has a server
   egi.notebooks.jupyterhub_info:
     hub_url: https://notebooks.example.org
     token: "{{ lookup('ansible.builtin.file', '~/.config/egi-notebooks/hub_token') }}"
@@ -82,7 +82,8 @@ users:
       description: When the user did something last, ISO 8601 in UTC, or nothing.
       type: str
     servers:
-      description: The user's servers in the order of their names, stopped ones too as far as the hub keeps them.
+      description:
+        - The user's servers in the order of their names; named ones that are stopped too, a default one that is not.
       type: list
       elements: dict
       contains:

@@ -169,6 +169,11 @@ def test_all_users_are_told_page_by_page(info, hub, server):
     (own,) = [user for user in answer["users"] if user["name"] == "a@b/c"]
     assert own["groups"] == ["vo"]
     assert [one["ready"] for one in own["servers"]] == [True]
+    server(server="second")
+    for name in ("", "second"):
+        server(server=name, state="stopped")
+    (own,) = info(users=["a@b/c"])["users"]
+    assert [(one["name"], one["stopped"]) for one in own["servers"]] == [("second", True)]
     assert not answer["changed"]
 
 
