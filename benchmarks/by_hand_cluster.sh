@@ -82,7 +82,7 @@ render() {
 }
 variables=$(
     cat <<JSON
-{"ansible_facts": {"nodename": "NODENAME"}, "kube_node_mirror": "$mirror", "kube_master_address": "$address",
+{"ansible_facts": {"egi_notebooks_node": {"nodename": "NODENAME"}}, "kube_node_mirror": "$mirror", "kube_master_address": "$address",
  "kube_node_address": "ADDRESS", "kube_master_schedulable": false, "__kube_master_link_mtu": 1500,
  "kube_master_kube_proxy_config": {"conntrack": {"maxPerCore": 0}}, "registry": "REGISTRY"}
 JSON

@@ -40,7 +40,7 @@ test-faults-full: export FAULTS_QUIET_SECONDS := 900
 test-faults-full: export FAULTS_LOCK_SECONDS := 180
 test-faults-full: test-faults  ## the same with fifteen quiet minutes and three of a held lock
 
-test-identity: $(VENV_READY)  ## ask the running lab who may in, as whom and for how long (PYTEST="-m 'not harsh'": Check-in stays up)
+test-identity: $(VENV_READY)  ## logins, the modules and preflight against the running lab's Check-in and hub (PYTEST="-m 'not harsh'": Check-in stays up)
 	$(IN_LAB) pytest --capture=no tests/identity $(PYTEST)
 
 test-destroy: $(VENV_READY)  ## take the service away from the running lab
@@ -52,8 +52,8 @@ test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it
 # Everything that takes long to get ready comes first, so that one pytest at the end has the summary of all.
 test:  ## everything: lint, the lab itself, site.yml on fresh nodes, unit tests, the service as operator and as user
 	$(MAKE) lint test-host test-molecule test-packages
-	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest -m 'not harsh' \
-	  tests/unit tests/lab tests/faults tests/destroy
+	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest --durations=15 -m 'not harsh' \
+	  tests/unit tests/lab tests/identity tests/faults tests/destroy
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python benchmarks/run.py

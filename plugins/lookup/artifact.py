@@ -31,6 +31,7 @@ options:
     description:
       - Prefix that replaces the scheme of upstream's address, for example V(https://mirror.example.org) turns
         C(https://dl.k8s.io/release/...) into C(https://mirror.example.org/dl.k8s.io/release/...).
+      - A login in it is refused, since addresses stand in files and messages that everybody may read.
       - Empty means upstream itself. Image names are never changed, since the container runtime knows the mirror.
     type: str
     default: ""
@@ -169,9 +170,10 @@ class LookupModule(LookupBase):
         """Return one dictionary for each name."""
         self.set_options(var_options=variables, direct=kwargs)
         mirror = self.get_option("mirror") or ""
-        if mirror and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", mirror):
+        if mirror and not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", mirror):
+            shown = re.sub(r"//.*@", "//***@", str(mirror))
             raise AnsibleError(
-                f"The mirror of artifacts is {mirror!r}; allowed is an http or https address, or nothing."
+                f"The mirror of artifacts is {shown!r}; allowed is an http(s) address without a login, or nothing."
             )
         entries = load_manifest()
         return [describe(entries, str(term), self.get_option("version"), mirror) for term in terms]

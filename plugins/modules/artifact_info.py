@@ -71,11 +71,9 @@ problems:
       versions and mirrors that have it
 """
 
-import base64
 import concurrent.futures
 import ssl
 import urllib.error
-import urllib.parse
 import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,21 +116,11 @@ def addresses(downloads: list[str], mirror: str, registries: list[str]) -> dict[
     return found
 
 
-def without_login(url: str) -> tuple[str, str]:
-    """Return the address without the name and password in it, which no message must show, and those by themselves."""
-    parts = urllib.parse.urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), urllib.parse.unquote(login) if at else ""
-
-
 def ask(opener: urllib.request.OpenerDirector, url: str, timeout: int) -> tuple[str, str]:
     """Return what is wrong: (the server's answer, "") or ("", why there is none); twice nothing when all is well."""
-    url, login = without_login(url)
     request = urllib.request.Request(  # noqa: S310 - an address of the site's own choice
         url, method="HEAD", headers={"User-Agent": "egi.notebooks.artifact_info"}
     )
-    if login:
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     if "/manifests/" in url:
         request.add_header("Accept", MANIFESTS)
     try:
@@ -149,12 +137,11 @@ def problems(wanted: dict[str, str], answers: dict[str, tuple[str, str]]) -> lis
     found = []
     for download, url in wanted.items():
         answer, failure = answers[url]
-        shown = without_login(url)[0]
         if answer:
-            which = shown if url == download else f"{download} is missing: {shown}"
+            which = url if url == download else f"{download} is missing: {url}"
             found.append(f"{which} answers {answer}; allowed are versions and mirrors that have it")
         elif failure:
-            server = "/".join(shown.split("/")[:3])
+            server = "/".join(url.split("/")[:3])
             found.append(f"{server} does not answer ({failure}); allowed is a mirror, or upstream, that does")
     return list(dict.fromkeys(found))
 

@@ -154,13 +154,18 @@ def boot_id(lab, node: str) -> str:
     return lab.run(node, "cat /proc/sys/kernel/random/boot_id", timeout=20)
 
 
-def cut_power(node: Node) -> Callable[[], None]:
-    """Kill the node's machine at once; what is returned gives it power again."""
-    # The kernel and the image that it was started with, whatever this working copy would build.
+def machine(node: Node) -> tuple[Path, Path]:
+    """The kernel and the image that the node was started with, whatever this working copy would build."""
     argv = Path(f"/proc/{network.pid(node.name)}/cmdline").read_text().split("\0")
     image = next(word.split(",", 1)[1] for word in argv if word.startswith("ubd0="))
+    return Path(argv[0]), Path(image)
+
+
+def cut_power(node: Node) -> Callable[[], None]:
+    """Kill the node's machine at once; what is returned gives it power again."""
+    kernel, image = machine(node)
     nodes.power_off(node)
-    return lambda: nodes.start(node, Path(argv[0]), Path(image))
+    return lambda: nodes.start(node, kernel, image)
 
 
 def record(fault: str, seconds: float, saw: str, lost: str = "none") -> None:

@@ -37,8 +37,8 @@ def deployer(lab):
 def deploy(*arguments: str, **variables: object) -> Run:
     result = playbook("../tests/faults/playbooks/hub", *arguments, *extra(faults_home="/root", **variables))
     assert result.status == 0, result.failures
-    assert "helm-diff" not in result.output.lower()
-    assert "helm diff" not in result.output.lower()
+    # Who has nothing to change is not warned of a plugin that would look more closely.
+    assert result.changes or "helm diff" not in result.output.lower()
     return result
 
 

@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -139,12 +139,11 @@ class User:
 def listen_quietly(connection: websocket.WebSocket, seconds: float) -> None:
     """Send nothing for a while and answer pings, as a browser in the background does. Fails if the peer closes."""
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        connection.settimeout(left)
-        try:
+    # Pings end no wait: the next one would come before a long time-out.
+    connection.settimeout(5)
+    while time.monotonic() < end:
+        with suppress(websocket.WebSocketTimeoutException):
             connection.recv()
-        except websocket.WebSocketTimeoutException:
-            return
 
 
 class Kernel:

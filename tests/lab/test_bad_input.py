@@ -39,6 +39,7 @@ def pair(folder, domain: str = DOMAIN, days: int = 30, foreign_key: bool = False
         .not_valid_before(end - timedelta(days=60))
         .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
     if foreign_key:

@@ -172,13 +172,15 @@ def test_a_large_upload_goes_through(lab, member, home):
 
 def test_the_file_is_still_there_after_stop_and_start(lab, member, home):
     member.driver.get(f"{lab.url}/hub/home")
+    # The buttons do nothing before the page's script has come.
+    member.wait(lambda driver: driver.execute_script("return window._jupyterhub_page_loaded"), 30, "the hub's page")
     member.wait_for("#stop").click()
     member.wait(
         lambda _: (button := member.find("#start")) and "my server" in button.text.lower() and not member.find("#stop"),
         60, "the stopped server",
     )  # fmt: skip
     member.shot("member-5-stopped")
-    assert lab.user_pods() == []
+    member.wait(lambda _: lab.user_pods() == [], 60, "the end of the server's pod")
     clicked = time.monotonic()
     member.find("#start").click()
     record(lab, second_spawn=wait_until_ready(member) - clicked)

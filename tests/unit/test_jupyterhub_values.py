@@ -172,8 +172,8 @@ def test_the_hub_gets_the_very_files_of_the_collection(values, root):
 
 def test_a_changed_secret_changes_an_annotation_of_the_hub(render_role):
     def annotation(value):
-        applied = {"result": {"data": {"cookie": "a", "oauth_client_secret": value}}}
-        made = render_role("jupyterhub", "__jupyterhub_helm_values", **SITE, __jupyterhub_secret_applied=applied)
+        data = {"cookie": "a", "oauth_client_secret": value}
+        made = render_role("jupyterhub", "__jupyterhub_helm_values", **SITE, __jupyterhub_secret_data=data)
         return made["hub"]["annotations"]["egi.eu/secret-checksum"]
 
     assert annotation("old") == annotation("old") != annotation("new")
@@ -380,12 +380,12 @@ def messages(root, tmp_path_factory):
     chart = folder / "chart"
     chart.mkdir()
     (chart / "Chart.yaml").touch()
-    # A DNS that knows one name, and no download of the chart.
+    # A DNS that knows one name, no download of the chart, no Check-in to ask.
     dns = folder / "bin/getent"
     dns.parent.mkdir()
     dns.write_text('#!/bin/sh\ntest "$2" = notebooks.example.org || exit 2\n')
     dns.chmod(0o755)
-    site = SITE | {"jupyterhub_chart": str(chart), "jupyterhub_check_downloads": False}
+    site = SITE | {"jupyterhub_chart": str(chart), "jupyterhub_check_downloads": False, "jupyterhub_check_login": False}
     cases = {"good": {}} | {name: changes for name, (changes, _) in REFUSED.items()}
     hosts = {name: site | changes | {"ansible_python_interpreter": sys.executable} for name, changes in cases.items()}
     (folder / "play.yml").write_text(PLAY)

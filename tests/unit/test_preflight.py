@@ -167,6 +167,7 @@ def test_twins_are_named(say):
         ({"egi_notebooks_kubernetes_version": "2"}, "egi_notebooks_kubernetes_version is '2'; allowed is a whole"),
         ({"kube_node_containerd_version": "1.7.1"}, "kube_node_containerd_version is '1.7.1'; allowed is"),
         ({"egi_notebooks_mirror": "mirror"}, "kube_node_mirror is 'mirror'; allowed is an address such as"),
+        ({"egi_notebooks_mirror": "https://u:p@m/x"}, "kube_node_mirror is 'https://***@m/x'; allowed is an address"),
         ({"kube_node_http_proxy": "http//u:p@x"}, "kube_node_http_proxy is 'http//***@x' and kube_node_https_proxy is"),
         ({"egi_notebooks_pod_cidr": "10.0.0.0/8"}, "egi_notebooks_pod_cidr is '10.0.0.0/8'; allowed is a network that"),
     ],
@@ -277,7 +278,7 @@ HERE = {
     "egi_notebooks_domain": "notebooks.invalid",
     "egi_notebooks_vos": ["vo.a"],
     "egi_notebooks_mirror": "http://127.0.0.1:9",
-    "jupyterhub_oauth": {"client_id": "x", "environment": "demo"},
+    "jupyterhub_oauth": {"client_id": "x", "issuer": "https://127.0.0.1:9/auth/realms/egi"},
     "jupyterhub_oauth_client_secret": "correct-horse-battery-staple",
 }
 # Named, since a machine need not have a way out, by which the default is chosen.
@@ -346,6 +347,7 @@ def test_one_run_tells_all_about_all_hosts(root, tmp_path):
         "^gone: machine does not answer: .*port 9",
         '^n: nfs_server_path is "homes"; allowed is an absolute path',
         "^m, e, w: http://127.0.0.1:9 does not answer",
+        "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use to this host: .*; open the way to it",
     ):
         assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
     assert text.count("notebooks.invalid") == 1

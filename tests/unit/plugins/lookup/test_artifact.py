@@ -9,6 +9,7 @@ import re
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.egi.notebooks.plugins.lookup import artifact
 from ansible_collections.egi.notebooks.plugins.lookup.artifact import describe, load_manifest
@@ -58,6 +59,13 @@ def test_a_file_comes_from_upstream_or_from_the_mirror():
             "url": prefix + path,
             "checksum": f"sha256:{prefix}{path}.sha256",
         }
+
+
+@pytest.mark.parametrize("mirror", ["mirror", "ftp://mirror", "https://u:p@mirror/x"])
+def test_a_mirror_that_is_no_address_without_a_login_is_refused_and_no_password_shown(mirror):
+    with pytest.raises(AnsibleError, match="The mirror of artifacts is") as error:
+        lookup_loader.get("egi.notebooks.artifact").run(["kubeadm"], variables={}, mirror=mirror)
+    assert "u:p" not in str(error.value)
 
 
 def test_an_image_keeps_its_name_with_a_mirror():

@@ -1,0 +1,269 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client's registration (RFC 7591, RFC 7592), and the file that keeps the secrets of it.
+
+Keycloak makes a new registration access token at each update, and the old one is void then: if the answer is lost, the
+token is. Hence the room for the new file is taken before the request, and signals wait until the answer is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError
+
+#: What only the client itself must see of an answer.
+SECRETS = ("client_secret", "registration_access_token")
+#: What of an answer is kept in the file.
+KEPT = (*SECRETS, "client_id", "client_secret_expires_at", "registration_client_uri")
+#: What of an answer an update must not send back (RFC 7592, section 2.2), and the secret, which it need not.
+NOT_SENT = (*SECRETS, "client_id_issued_at", "client_secret_expires_at", "registration_client_uri")
+#: What a client for logins by authorization code is.
+KIND = {
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "token_endpoint_auth_method": "client_secret_basic",
+}
+#: Where Keycloak has RFC 7592, and where its own API of the same purpose, which takes the same token.
+KEYCLOAK_STANDARD, KEYCLOAK_OWN = "/clients-registrations/openid-connect/", "/clients-registrations/default/"
+ROOM = 64 * 1024
+
+
+class Unauthorized(WebError):
+    """The registration access token is void or the client is gone: no server tells one from the other."""
+
+
+def comparable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the managed fields so that they are equal if they mean the same."""
+    found: dict[str, Any] = {"client_name": metadata.get("client_name") or ""}
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        found[name] = sorted(map(str, metadata.get(name) or []))
+    # openid is the protocol's word, not a scope of a client's: Keycloak knows no such scope.
+    found["scope"] = sorted(set(str(metadata.get("scope") or "").split()) - {"openid"})
+    return found
+
+
+def public(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what anybody may see of an answer."""
+    return {key: value for key, value in metadata.items() if key not in SECRETS}
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function that replaces a file of mode 0600, to be called once. Signals wait until the block is left."""
+    temporary = ""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".checkin_client-")
+        with os.fdopen(handle, "wb") as stream:
+
+            def fill(content: bytes) -> None:
+                stream.seek(0)
+                stream.write(content)
+                stream.truncate()
+                stream.flush()
+                os.fsync(stream.fileno())
+
+            def replace(content: str) -> None:
+                fill(content.encode())
+                os.replace(temporary, path)
+
+            fill(b" " * ROOM)
+            yield replace
+    except OSError as error:
+        raise WebError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def keep_text(path: str, text: str, write: bool) -> bool:
+    """Bring a file of mode 0600 to this text; return whether it was another, or readable for others."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            if stream.read() == text and stat.S_IMODE(os.fstat(stream.fileno()).st_mode) == 0o600:
+                return False
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise WebError(f"{path} cannot be read: {error}") from error
+    if write:
+        with replacing(path) as replace:
+            replace(text)
+    return True
+
+
+class Registration:
+    """One client, known by its credentials file."""
+
+    def __init__(self, web: Web, path: str, issuer: str = "") -> None:
+        """Read the file, if there is one; no server is asked."""
+        self._web = web
+        self.path = path
+        self.content: dict[str, Any] = {}
+        try:
+            with open(path, encoding="utf-8") as stream:
+                found = json.load(stream)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            # Not the error's own text, which may quote the file.
+            raise WebError(
+                f"{path} cannot be read ({type(error).__name__}); allowed is a file of this module"
+            ) from error
+        wanted = ("client_id", "registration_access_token", "registration_client_uri")
+        if not isinstance(found, dict) or not all(isinstance(found.get(key), str) for key in wanted):
+            raise WebError(f"{path} lacks {', '.join(wanted)}; allowed is a file of this module")
+        if issuer and found.get("issuer", issuer) != issuer:
+            raise WebError(f"{path} is of a client at {found['issuer']}; allowed is one file for each client")
+        self.content = found
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return bool(self.content)
+
+    @property
+    def secrets(self) -> set[str]:
+        """What must never be shown."""
+        names = (*SECRETS, "pending_client_secret")
+        return {self.content[name] for name in names if self.content.get(name)}
+
+    def read(self) -> dict[str, Any]:
+        """Return what the server knows of the client, nothing if an interrupted run has deleted it.
+
+        New secrets in the answer are kept, for the old ones are void.
+        """
+        with replacing(self.path) as replace:
+            before = dict(self.content)
+            try:
+                metadata = self._take(self._ask("GET").expect(200))
+            except Unauthorized:
+                if not self.content.get("deleting"):
+                    raise
+                return {}
+            if "client_secret" in metadata:
+                self.content.pop("pending_client_secret", None)
+            self.content.pop("deleting", None)
+            if self.content != before:
+                self._save(replace)
+        return metadata
+
+    def create(self, endpoint: str, token: str, issuer: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Register the client."""
+        body = KIND | {key: value for key, value in _as_sent(wanted).items() if value}
+        with replacing(self.path) as replace:
+            answer = self._web.ask("POST", endpoint, f"Bearer {token.strip()}", body)
+            self.content = {"issuer": issuer}
+            metadata = self._take(answer.expect(200, 201))
+            missing = [key for key in (*SECRETS, "client_id", "registration_client_uri") if not metadata.get(key)]
+            self._remember(metadata, wanted)
+            self._save(replace)
+        if missing:
+            raise WebError(f"{answer} without {', '.join(missing)}; what it says is in {self.path}")
+        return metadata
+
+    def differing(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+        """Return the fields to be updated: not those that the server was told already and made its own of."""
+        current = comparable(metadata)
+        told, made = self.content.get("requested", {}), self.content.get("registered", {})
+        return [
+            name
+            for name, value in wanted.items()
+            if current[name] != value and not (told.get(name) == value and made.get(name) == current[name])
+        ]
+
+    def update(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the client to what is wanted; all else stays as the server told it."""
+        body = {key: value for key, value in metadata.items() if key not in NOT_SENT}
+        now = comparable(metadata)
+        if now["post_logout_redirect_uris"] == now["redirect_uris"]:
+            # Keycloak's way to say that there are none of its own: they are to follow the others.
+            body.pop("post_logout_redirect_uris", None)
+        body |= _as_sent(wanted)
+        with replacing(self.path) as replace:
+            metadata = self._take(self._ask("PUT", body).expect(200))
+            self._remember(metadata, wanted)
+            self._save(replace)
+        return metadata
+
+    def rotate_secret(self) -> None:
+        """Give the client another secret.
+
+        RFC 7592 has no request for that, and Keycloak's answer to its update has the old secret. Keycloak's own API
+        takes a secret of our choice, so it lies in the file before Keycloak knows it.
+        """
+        uri = self.content["registration_client_uri"]
+        if KEYCLOAK_STANDARD not in uri:
+            raise WebError(f"{uri} is not Keycloak's, and RFC 7592 has no request for another secret; ask its operator")
+        secret = secrets.token_urlsafe(32)
+        self._mark(pending_client_secret=secret)
+        body = {"clientId": self.content["client_id"], "secret": secret}
+        with replacing(self.path) as replace:
+            answer = self._ask("PUT", body, uri.replace(KEYCLOAK_STANDARD, KEYCLOAK_OWN)).expect(200)
+            token = answer.mapping().get("registrationAccessToken")
+            if token:
+                self.content["registration_access_token"] = token
+            self.content["client_secret"] = self.content.pop("pending_client_secret")
+            self._save(replace)
+
+    def delete(self, secret_file: str | None) -> None:
+        """Delete the client, then its files."""
+        begun = self.content.get("deleting", False)
+        self._mark(deleting=True)
+        try:
+            self._ask("DELETE").expect(200, 204, 404, 410)
+        except Unauthorized:
+            # After an interrupted run the client is gone, and its token with it. Else it is still there.
+            if not begun:
+                self._mark(deleting=False)
+                raise
+        if secret_file:
+            with suppress(FileNotFoundError):
+                os.unlink(secret_file)
+        os.unlink(self.path)
+
+    def _ask(self, method: str, data: Any = None, uri: str = "") -> Answer:
+        uri = uri or self.content["registration_client_uri"]
+        answer = self._web.ask(method, uri, f"Bearer {self.content['registration_access_token']}", data)
+        if answer.status == 401:
+            pending = "pending_client_secret" in self.content
+            raise Unauthorized(
+                f"{answer}{answer.reason()}: the registration access token in {self.path} is void or the client gone; "
+                "ask the Check-in team for a new token and put it there, or remove the file to register a new client"
+                + ("; the secret in force is most likely pending_client_secret in that file" if pending else "")
+            )
+        return answer
+
+    def _take(self, answer: Answer) -> dict[str, Any]:
+        """Return the metadata of an answer, its secrets noted."""
+        metadata = answer.mapping()
+        self.content.update({key: metadata[key] for key in KEPT if metadata.get(key) is not None})
+        return metadata
+
+    def _remember(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        self.content |= {"requested": dict(wanted), "registered": comparable(metadata)}
+
+    def _mark(self, **content: Any) -> None:
+        """Note what is about to happen, before it does."""
+        self.content |= content
+        with replacing(self.path) as replace:
+            self._save(replace)
+
+    def _save(self, replace: Callable[[str], None]) -> None:
+        replace(json.dumps(self.content, indent=1, sort_keys=True) + "\n")
+
+
+def _as_sent(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return comparable fields as RFC 7591 writes them."""
+    return {name: " ".join(value) if name == "scope" else value for name, value in wanted.items()}

@@ -1,0 +1,94 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A login that cannot work is refused before the first change, by a line that says what to ask Check-in for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from checkin_client import CALLBACK, TIMEOUT, browser, initial_access_token
+from runs import playbook
+
+from lab.checkin import CLIENT_ID, ISSUER
+
+
+def preflight(**changes) -> tuple[int, list[str]]:
+    """Status of a run that checks the host that asks, and the lines of what is wrong."""
+    check_login = changes.pop("check_login", True)
+    variables = {
+        "jupyterhub_oauth": {"issuer": ISSUER, "client_id": CLIENT_ID} | changes,
+        "egi_notebooks_check_downloads": False,
+        "egi_notebooks_check_login": check_login,
+    }
+    result = playbook("preflight", "--limit", "master.lab.test", "--extra-vars", json.dumps(variables))
+    assert not any(result.changed.values()), result.changes
+    return result.status, [line for message in result.failures for line in message.splitlines()]
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"issuer": f"{ISSUER}-of-nobody"},
+            [f"issuer {ISSUER}-of-nobody is of no use to this host", "404", "correct environment or issuer"],
+        ),
+        ({"issuer": "https://gone.lab.test/auth/realms/egi"}, ["got no answer", "open the way to it"]),
+        (
+            {"callback_url": "https://nb-alias.lab.test/hub/oauth_callback"},
+            [
+                "redirect URI https://nb-alias.lab.test/hub/oauth_callback",
+                f"client {CLIENT_ID}",
+                "ask the Check-in team",
+            ],
+        ),
+        ({"client_id": "nobody"}, ["client nobody", "ask the Check-in team whether this client is registered"]),
+        (
+            {"scopes": ["openid", "profile", "no_such_scope"]},
+            ["scopes no_such_scope are not granted", "ask the Check-in team to add them"],
+        ),
+    ],
+    ids=["wrong issuer", "silent issuer", "unregistered redirect", "unknown client", "scope not granted"],
+)
+def test_a_login_that_cannot_work_is_refused_by_one_line(changes, words):
+    status, lines = preflight(**changes)
+    assert status != 0
+    (line,) = lines
+    assert all(word in line for word in words), line
+
+
+@pytest.fixture
+def poor_client(lab):
+    """A client that may ask for little."""
+    session = browser()
+    answer = session.post(
+        f"{ISSUER}/clients-registrations/openid-connect",
+        json={"client_name": "poor", "redirect_uris": [CALLBACK], "scope": "profile email voperson_id"},
+        headers={"Authorization": f"Bearer {initial_access_token()}"},
+        timeout=TIMEOUT,
+    )
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    yield made["client_id"]
+    session.delete(
+        made["registration_client_uri"],
+        headers={"Authorization": f"Bearer {made['registration_access_token']}"},
+        timeout=TIMEOUT,
+    )
+
+
+def test_scopes_and_offline_access_that_a_client_lacks_are_told_at_once(poor_client):
+    status, lines = preflight(client_id=poor_client, offline_access=True)
+    assert status != 0
+    assert len(lines) == 2, lines
+    text = "\n".join(lines)
+    assert f"scope offline_access is not granted to client {poor_client}" in text
+    assert "scopes entitlements, eduperson_entitlement are not granted" in text
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_good_login_passes_and_the_check_can_be_spared():
+    assert preflight(offline_access=True) == (0, [])
+    assert preflight(client_id="nobody", check_login=False) == (0, [])
