@@ -5,7 +5,7 @@ TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
 .PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity test-destroy \
-  test-packages test benchmark
+  test-packages test without-lab benchmark
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .
@@ -49,11 +49,15 @@ test-destroy: $(VENV_READY)  ## take the service away from the running lab
 test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it is down
 	pytest tests/host
 
-# Everything that takes long to get ready comes first, so that one pytest at the end has the summary of all.
-test:  ## everything: lint, the lab itself, site.yml on fresh nodes, unit tests, the service as operator and as user
-	$(MAKE) lint test-host test-molecule test-packages
-	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm $(IN_LAB) pytest --durations=15 -m 'not harsh' \
-	  tests/unit tests/lab tests/identity tests/faults tests/destroy
+# What needs no lab goes on beside the nodes' long waits, with what they leave of the processors.
+test:  ## everything: lint, unit tests, the lab itself, site.yml on fresh nodes, the service as operator and as user
+	$(MAKE) test-packages test-host
+	$(MAKE) --jobs=2 --output-sync=line without-lab test-molecule
+	$(IN_LAB) pytest --durations=15 -m 'not harsh' tests/lab tests/identity tests/faults tests/destroy
+
+without-lab: $(VENV_READY)
+	nice -n 19 $(MAKE) lint
+	nice -n 19 $(MAKE) test-unit
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python benchmarks/run.py

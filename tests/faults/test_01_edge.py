@@ -189,7 +189,6 @@ def certificates(folder: Path, variant: str) -> dict[str, str]:
     return files
 
 
-@pytest.mark.quick
 @pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(
     ("variant", "word"), [("root first", "order"), ("no intermediate", "intermediate"), ("last line cut", "cut off")]

@@ -48,8 +48,6 @@ class Person(User):
             timeout=TIMEOUT,
             json={
                 "username": self.login_name,
-                "firstName": "Petra",
-                "lastName": "Person",
                 "email": f"{self.login_name}@users.lab.test",
                 "emailVerified": True,
                 "enabled": True,

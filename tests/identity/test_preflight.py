@@ -27,6 +27,7 @@ def preflight(**changes) -> tuple[int, list[str]]:
     return result.status, [line for message in result.failures for line in message.splitlines()]
 
 
+@pytest.mark.harsh
 @pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(
     ("changes", "words"),
@@ -85,9 +86,10 @@ def test_scopes_and_offline_access_that_a_client_lacks_are_told_at_once(poor_cli
     assert len(lines) == 2, lines
     text = "\n".join(lines)
     assert f"scope offline_access is not granted to client {poor_client}" in text
-    assert "scopes entitlements, eduperson_entitlement are not granted" in text
+    assert "scopes entitlements, eduperson_entitlement, eduperson_assurance are not granted" in text
 
 
+@pytest.mark.harsh
 @pytest.mark.usefixtures("lab")
 def test_a_good_login_passes_and_the_check_can_be_spared():
     assert preflight(offline_access=True) == (0, [])

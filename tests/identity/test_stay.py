@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from checkin_client import TIMEOUT, Client
 from faults import wait_until
 from people import VO, client_attributes, record, urn
@@ -19,6 +20,7 @@ TOKEN = "/var/run/secrets/egi.eu/access_token"
 ENVIRONMENT = "import os; print(any(open('" + TOKEN + "').read() in value for value in os.environ.values()))"
 
 
+@pytest.mark.harsh
 def test_who_loses_the_vo_loses_session_server_and_tokens_but_no_file(lab, person):
     member = person(urn(VO)).log_in()
     member.start()
@@ -56,6 +58,7 @@ def test_nobody_starts_a_server_after_they_lost_the_vo(person):
     assert member.hub("POST", "/server").status_code in (400, 403)
 
 
+@pytest.mark.harsh
 def test_the_access_token_is_in_a_file_that_stays_fresh(person):
     with client_attributes(**{"access.token.lifespan": "120"}):
         member = person(urn(VO)).log_in()
