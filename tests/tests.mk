@@ -52,7 +52,7 @@ test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it
 # What needs no lab goes on beside the nodes' long waits, with what they leave of the processors.
 test:  ## everything: lint, unit tests, the lab itself, site.yml on fresh nodes, the service as operator and as user
 	$(MAKE) test-packages test-host
-	$(MAKE) --jobs=2 --output-sync=line without-lab test-molecule
+	$(MAKE) --jobs=2 without-lab test-molecule
 	$(IN_LAB) pytest --durations=15 -m 'not harsh' tests/lab tests/identity tests/faults tests/destroy
 
 without-lab: $(VENV_READY)
