@@ -15,16 +15,8 @@ description:
   - Asks for the head of each file and of each image's manifest, all at the same time, and downloads nothing.
   - Images are asked for at the mirror alone. The registries of the world want a token first, so without a mirror only
     files are asked for; neither is an image counted as missing whose registry wants to know who asks.
-attributes:
-  check_mode:
-    support: full
-    description: Asks the same.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
+extends_documentation_fragment:
+  - egi.notebooks.asking
 options:
   downloads:
     description:

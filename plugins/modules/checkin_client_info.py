@@ -16,17 +16,8 @@ description:
   - A new registration access token or client secret in the answer is kept in O(credentials_file), for the old one is
     void then. Keycloak gives none at a read, but after its signing key was changed.
 extends_documentation_fragment:
+  - egi.notebooks.asking
   - egi.notebooks.web
-attributes:
-  check_mode:
-    support: full
-    description: Asks the same.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
 options:
   credentials_file:
     description:

@@ -14,17 +14,8 @@ short_description: Ask Check-in for its endpoints, scopes and claims, its clock 
 description:
   - Reads the discovery document of an OpenID Connect issuer, which must say that it is of just that issuer.
 extends_documentation_fragment:
+  - egi.notebooks.asking
   - egi.notebooks.web
-attributes:
-  check_mode:
-    support: full
-    description: Asks the same.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
 options:
   issuer:
     description:

@@ -18,17 +18,8 @@ description:
   - Neither the client secret nor what a user's claims hold can be checked in this way.
   - It takes two requests, and one more for each scope if one of them is refused, those at the same time.
 extends_documentation_fragment:
+  - egi.notebooks.asking
   - egi.notebooks.web
-attributes:
-  check_mode:
-    support: full
-    description: Asks the same.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
 options:
   issuer:
     description:

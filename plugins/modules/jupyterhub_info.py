@@ -14,18 +14,9 @@ short_description: Ask a hub for its version, its users and their servers
 description:
   - Asks the REST API of JupyterHub. What comes back is what the token may see.
 extends_documentation_fragment:
+  - egi.notebooks.asking
   - egi.notebooks.hub
   - egi.notebooks.web
-attributes:
-  check_mode:
-    support: full
-    description: Asks the same.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
 options:
   users:
     description:

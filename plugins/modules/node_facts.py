@@ -17,16 +17,8 @@ description:
   - Compares the machine's clock with the control machine's. What the connection takes is no skew, so the clock is
     compared with the interval between the moments before and after the call.
   - Changes nothing. The names of the programs that listen are known to root alone.
-attributes:
-  check_mode:
-    support: full
-    description: Reads the same.
-  diff_mode:
-    support: none
-    description: Changes nothing.
-  idempotent:
-    support: full
-    description: Changes nothing.
+extends_documentation_fragment:
+  - egi.notebooks.asking
 options:
   paths:
     description:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from access import PROJECT, STATE
+from access import STATE
+from runs import reported
 
 CA = str(STATE / "ca/ca.crt")
 
@@ -38,17 +38,8 @@ def run_steps(folder: Path, module: str, steps: list[tuple[dict, bool]]) -> list
     variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     with open(os.open(play, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
         json.dump([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}], stream)
-    environment = os.environ | {
-        "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_FORCE_COLOR": "false",
-    }
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", play]
-    run = subprocess.run(
-        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=1200
-    )
-    assert "{" in run.stdout, run.stdout + run.stderr
-    report = json.JSONDecoder().raw_decode(run.stdout[run.stdout.find("{") :])[0]
+    run, report = reported("-i", "localhost,", play)
+    assert report, run.stdout + run.stderr
     answers = [task["hosts"]["localhost"] for task in report["plays"][0]["tasks"]]
     assert len(answers) == len(steps), run.stdout + run.stderr
     return answers

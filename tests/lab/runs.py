@@ -45,8 +45,8 @@ def lab_hosts() -> dict:
     return yaml.safe_load((PROJECT / "inventories/lab/hosts.yml").read_text())
 
 
-def playbook(name: str, *arguments: str | Path, inventory: str | Path = "inventories/lab") -> Run:
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, *arguments, f"playbooks/{name}.yml"]
+def reported(*arguments: str | Path) -> tuple[subprocess.CompletedProcess[str], dict | None]:
+    """Run ansible-playbook on this clone; what came of it, and its report, or none if it did not come to that."""
     environment = os.environ | {
         "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
@@ -54,14 +54,20 @@ def playbook(name: str, *arguments: str | Path, inventory: str | Path = "invento
         # An inventory elsewhere has the lab's variables, but not the chart beside it.
         "CHART": os.environ.get("CHART") or str(PROJECT / "lab/charts/jupyterhub"),
     }
+    command = [Path(sys.executable).with_name("ansible-playbook"), *arguments]
     result = subprocess.run(
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=1200
     )
-    output = result.stdout + result.stderr
-    document = result.stdout[result.stdout.find("{") :]
     try:
-        report = json.JSONDecoder().raw_decode(document)[0]
+        return result, json.JSONDecoder().raw_decode(result.stdout[result.stdout.find("{") :])[0]
     except ValueError:
+        return result, None
+
+
+def playbook(name: str, *arguments: str | Path, inventory: str | Path = "inventories/lab") -> Run:
+    result, report = reported("-i", inventory, *arguments, f"playbooks/{name}.yml")
+    output = result.stdout + result.stderr
+    if report is None:
         return Run(result.returncode, {}, {result.stderr.strip()}, [], output)
     answers = [
         (task["task"]["name"], host, answer)
