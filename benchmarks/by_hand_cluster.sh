@@ -139,8 +139,8 @@ containerd.service /etc/systemd/system/containerd.service
 kubelet.service /etc/systemd/system/kubelet.service
 10-kubeadm.conf /etc/systemd/system/kubelet.service.d/10-kubeadm.conf
 kubelet /etc/default/kubelet
-modules.conf /etc/modules-load.d/kubernetes.conf
-sysctl.conf /etc/sysctl.d/90-kubernetes.conf
+modules.conf /etc/modules-load.d/egi-notebooks-kubernetes.conf
+sysctl.conf /etc/sysctl.d/90-egi-notebooks-kubernetes.conf
 hosts.toml /root/downloads/hosts.toml
 LIST
         cat <<SH
@@ -153,7 +153,7 @@ fi
 SH
         cat <<'SH'
 modprobe --all overlay br_netfilter || true
-sysctl --load /etc/sysctl.d/90-kubernetes.conf
+sysctl --load /etc/sysctl.d/90-egi-notebooks-kubernetes.conf
 swapoff --all
 cd /root/downloads
 mkdir -p /usr/local/bin /usr/local/sbin /opt/cni/bin

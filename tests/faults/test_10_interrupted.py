@@ -22,8 +22,8 @@ MOMENTS = (
     (("master",), "kubeadm init", 18),
     (("edge", "worker"), "kubeadm join", 0),
     (("edge", "worker"), "kubeadm join", 2),
-    (("master",), "helm-[0-9.]+ .*upgrade", 0),
-    (("master",), "helm-[0-9.]+ .*upgrade", 6),
+    (("master",), "linux-amd64/helm .*upgrade", 0),
+    (("master",), "linux-amd64/helm .*upgrade", 6),
 )
 
 
