@@ -15,11 +15,13 @@ from pathlib import Path
 
 from access import OUTPUT, PROJECT
 
+LOG = OUTPUT / "killed.log"
+
 
 def start(name: str, *arguments: str) -> subprocess.Popen:
     """Start a playbook on the lab in a process group of its own; its output goes to tests/output/killed.log."""
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventories/lab", *arguments]
-    with (OUTPUT / "killed.log").open("ab") as log:
+    with LOG.open("ab") as log:
         return subprocess.Popen(
             [*command, f"playbooks/{name}.yml"],
             cwd=PROJECT,
@@ -53,3 +55,17 @@ def kill_when(lab, nodes: tuple[str, ...], pattern: str, name: str, timeout: flo
         kill(run)
     for node in nodes:
         lab.ssh(node, f"pkill -KILL --full {search}")
+
+
+def kill_at(task: str, name: str, timeout: float = 600) -> None:
+    """Start a playbook and kill it when it comes to a task whose name begins like this."""
+    seen = LOG.stat().st_size if LOG.exists() else 0
+    run = start(name)
+    try:
+        deadline = time.monotonic() + timeout
+        while f"TASK [{task}".encode() not in LOG.read_bytes()[seen:]:
+            assert run.poll() is None, f"the run ended (status {run.returncode}) before it came to {task!r}"
+            assert time.monotonic() < deadline, f"the run did not come to {task!r} within {timeout:.0f} s"
+            time.sleep(0.2)
+    finally:
+        kill(run)

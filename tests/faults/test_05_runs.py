@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 
 import pytest
 from faults import MACHINES, edge_answers, extra, picture, wait_until_sound
-from killed import kill, start
+from killed import kill_at
 from runs import playbook
+
+#: Tasks at which runs are killed: in the checks, in the cluster's part, in the service's part.
+MOMENTS = (
+    "Tell all that is wrong",
+    "egi.notebooks.kube_worker : Ask the cluster for its nodes",
+    "egi.notebooks.jupyterhub : Look what is on this host already",
+)
 
 
 def unchanged(lab, before: dict, *arguments: str) -> None:
@@ -45,17 +51,12 @@ def test_a_dry_run_shows_the_one_real_change_and_makes_none(lab):
     assert picture(lab) == before
 
 
-@pytest.mark.parametrize("seconds", [5, 12, 20])
-def test_a_run_that_is_killed_does_no_harm_and_the_next_completes(lab, seconds):
+def test_runs_that_are_killed_do_no_harm_and_the_next_completes(lab):
     """Kills on the way to a new service are in test_10_interrupted.py."""
     before = picture(lab)
-    run = start("site")
-    try:
-        time.sleep(seconds)
-        assert run.poll() is None, "it was over already"
-    finally:
-        kill(run)
-    assert edge_answers(lab)
+    for task in MOMENTS:
+        kill_at(task, "site")
+        assert edge_answers(lab)
     unchanged(lab, before)
 
 
