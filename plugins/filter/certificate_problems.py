@@ -154,14 +154,21 @@ def _domain_problems(server: x509.Certificate, domain: str) -> list[str]:
     return [f"The certificate is for {', '.join(dns)}, not for {domain}."]
 
 
+def _utc(certificate: x509.Certificate, name: str) -> datetime.datetime:
+    """One of a certificate's dates; before cryptography 42 they come without their zone, which is UTC."""
+    found = getattr(certificate, f"{name}_utc", None)
+    return found or getattr(certificate, name).replace(tzinfo=datetime.UTC)
+
+
 def _date_problems(chain: list[x509.Certificate], now: datetime.datetime) -> list[str]:
     problems = []
     for certificate in chain:
         who = f"The certificate of {_name(certificate.subject)}"
-        if now < certificate.not_valid_before_utc:
-            problems.append(f"{who} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.")
-        if now > certificate.not_valid_after_utc:
-            problems.append(f"{who} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC.")
+        begin, end = _utc(certificate, "not_valid_before"), _utc(certificate, "not_valid_after")
+        if now < begin:
+            problems.append(f"{who} is not valid before {begin:%Y-%m-%d %H:%M} UTC.")
+        if now > end:
+            problems.append(f"{who} expired on {end:%Y-%m-%d %H:%M} UTC.")
     return problems
 
 

@@ -16,6 +16,7 @@ description:
     download against its SHA-256 and puts it in place, a single program as it is or an archive unpacked.
   - Files are replaced by renaming, so a program that runs keeps running. Nothing is put in place from a download whose
     checksum differs.
+  - A program that is there already, from another address, is left as it is.
   - What was installed is recorded below O(state_dir). A host where the records and the files agree is left alone, and
     needs no network for that.
 attributes:
@@ -209,6 +210,17 @@ def is_installed(artifact: dict, record_path: str) -> bool:
         return False
 
 
+def files_in_place(artifact: dict, record_path: str, sha256: str) -> dict | None:
+    """Return what the record says of the files, if the same bytes are there already, from another address."""
+    try:
+        with open(record_path, encoding="utf-8") as stream:
+            record = json.load(stream)
+        same = record["sha256"] == sha256 and record["path"] == artifact["path"]
+        return record["files"] if same and all(state_of(p) == s for p, s in record["files"].items()) else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+
+
 def install(artifact: dict, record_path: str, timeout: int) -> None:
     """Download, verify, put in place, record."""
     directory = artifact["path"] if artifact["unpack"] else os.path.dirname(artifact["path"])
@@ -227,11 +239,14 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
             raise InstallError(
                 f"{artifact['url']} has SHA-256 {found.hexdigest()}, expected is {expected}; nothing was installed."
             )
-        if artifact["unpack"]:
-            paths = unpack(temporary, directory)
-        else:
-            os.replace(temporary, artifact["path"])
-            paths = [artifact["path"]]
+        files = files_in_place(artifact, record_path, found.hexdigest())
+        if files is None:
+            if artifact["unpack"]:
+                paths = unpack(temporary, directory)
+            else:
+                os.replace(temporary, artifact["path"])
+                paths = [artifact["path"]]
+            files = {path: state_of(path) for path in paths}
     except tarfile.TarError as error:
         raise InstallError(f"{artifact['url']} is no archive that can be read: {error}.") from error
     except OSError as error:
@@ -245,7 +260,7 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
         "url": artifact["url"],
         "path": artifact["path"],
         "sha256": found.hexdigest(),
-        "files": {path: state_of(path) for path in paths},
+        "files": files,
     }
     with open(f"{record_path}.new", "w", encoding="utf-8") as stream:
         json.dump(record, stream, indent=2, sort_keys=True)

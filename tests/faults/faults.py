@@ -138,7 +138,12 @@ def picture(lab) -> dict[str, object]:
         for node, names in {**dict.fromkeys(CLUSTER, ("containerd", "kubelet")), "nfs": ("nfs-server",)}.items()
         for service in names
     }
-    return {"containers": containers(lab), "services": services, "revision": lab.revision()}
+    return {**containers(lab), **services, "revision": lab.revision()}
+
+
+def differences(before: dict[str, object], now: dict[str, object]) -> dict[str, tuple]:
+    """What two pictures don't have in common, each as it was and as it is."""
+    return {name: (before.get(name), now.get(name)) for name in before | now if before.get(name) != now.get(name)}
 
 
 def pick_home(lab, user) -> str:

@@ -40,11 +40,13 @@ def kill(run: subprocess.Popen) -> None:
     run.wait(timeout=30)
 
 
-def kill_when(lab, nodes: tuple[str, ...], pattern: str, name: str, timeout: float = 600, later: float = 0) -> None:
+def kill_when(
+    lab, nodes: tuple[str, ...], pattern: str, name: str, *arguments: str, timeout: float = 600, later: float = 0
+) -> None:
     """Start a playbook; soon after one of the nodes runs a command like this, kill the run and that command."""
     # The brackets keep the search from finding its own shell.
     search = shlex.quote(f"[{pattern[0]}]{pattern[1:]}")
-    run = start(name)
+    run = start(name, *arguments)
     try:
         deadline = time.monotonic() + timeout
         while not any(lab.ssh(node, f"pgrep --full {search}").stdout for node in nodes):

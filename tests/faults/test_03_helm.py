@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from faults import extra
+from faults import HUB, extra, wait_until_sound
+from killed import kill_when
 from runs import Run, playbook
 
 DEPLOYER = "deployer"
+PLAYBOOK = "../tests/faults/playbooks/hub"
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def deployer(lab):
 
 
 def deploy(*arguments: str, **variables: object) -> Run:
-    result = playbook("../tests/faults/playbooks/hub", *arguments, *extra(faults_home="/root", **variables))
+    result = playbook(PLAYBOOK, *arguments, *extra(faults_home="/root", **variables))
     assert result.status == 0, result.failures
     # Who has nothing to change is not warned of a plugin that would look more closely.
     assert result.changes or "helm diff" not in result.output.lower()
@@ -56,7 +58,7 @@ def test_equal_values_are_no_change_and_a_changed_one_is_one_revision(lab, deplo
         values.write_text(json.dumps({"jupyterhub_user_memory_limit": "1G"}))
         as_other = ("--extra-vars", f"@{values}", *extra(ansible_user=deployer))
         assert deploy(*as_other).changes == []
-        result = playbook("../tests/faults/playbooks/hub", *as_other, *extra(faults_home="/tmp/faults-home"))
+        result = playbook(PLAYBOOK, *as_other, *extra(faults_home="/tmp/faults-home"))
         assert (result.status, result.changes) == (0, []), result.failures
         assert lab.revision() == before
         values.write_text(json.dumps({"jupyterhub_user_memory_limit": "1100M"}))
@@ -67,3 +69,24 @@ def test_equal_values_are_no_change_and_a_changed_one_is_one_revision(lab, deplo
     finally:
         deploy()
     assert lab.revision() == before + 2
+
+
+def deployed(lab) -> dict[str, object]:
+    """What Helm has made of the values, as the cluster has it."""
+    objects = lab.get(
+        "deployments,configmaps,secrets,services", "-n", HUB, "--selector=app.kubernetes.io/managed-by=Helm"
+    )
+    return {f"{item['kind']} {item['metadata']['name']}": item.get("spec", item.get("data")) for item in objects}
+
+
+def test_an_upgrade_that_is_killed_and_then_not_wanted_leaves_nothing(lab):
+    """The run after it has the old values, which Helm still takes for the deployed ones."""
+    assert deploy().changes == []
+    before = deployed(lab)
+    wanted = extra(faults_home="/root", jupyterhub_user_memory_limit="1100M")
+    kill_when(lab, ("master",), "linux-amd64/helm .*upgrade", PLAYBOOK, *wanted, later=8)
+    assert deployed(lab) != before
+    deploy()
+    wait_until_sound(lab)
+    assert deployed(lab) == before
+    assert deploy().changes == []

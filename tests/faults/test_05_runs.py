@@ -9,7 +9,7 @@ import json
 import subprocess
 
 import pytest
-from faults import MACHINES, edge_answers, extra, picture, wait_until_sound
+from faults import HUB, MACHINES, differences, edge_answers, extra, picture, wait_until_sound
 from killed import kill_at
 from runs import playbook
 
@@ -25,7 +25,7 @@ def unchanged(lab, before: dict, *arguments: str) -> None:
     result = playbook("site", *arguments)
     assert result.status == 0, result.failures
     assert result.changes == []
-    assert picture(lab) == before
+    assert differences(before, picture(lab)) == {}
 
 
 def test_three_runs_change_nothing_and_restart_nothing(lab):
@@ -48,7 +48,7 @@ def test_a_dry_run_shows_the_one_real_change_and_makes_none(lab):
     result = playbook("service", "--check", "--diff", *extra(jupyterhub_user_memory_limit="1100M"))
     assert result.status == 0, result.failures
     assert [change.split(": ", 1)[1] for change in result.changes] == ["Deploy the hub and wait until it answers"]
-    assert picture(lab) == before
+    assert differences(before, picture(lab)) == {}
 
 
 def test_runs_that_are_killed_do_no_harm_and_the_next_completes(lab):
@@ -58,6 +58,18 @@ def test_runs_that_are_killed_do_no_harm_and_the_next_completes(lab):
         kill_at(task, "site")
         assert edge_answers(lab)
     unchanged(lab, before)
+
+
+def test_homes_are_found_again_after_their_claim_was_deleted(lab, member):
+    member.start()
+    member.write("faults-kept.txt", "kept")
+    member.stop()
+    lab.kubectl("delete", "persistentvolumeclaim", "homes", "-n", HUB, "--timeout=90s")
+    result = playbook("service")
+    assert result.status == 0, result.failures
+    member.start()
+    assert member.read("faults-kept.txt") == "kept"
+    member.server("DELETE", "contents/faults-kept.txt")
 
 
 @pytest.mark.quick

@@ -11,6 +11,7 @@ from datetime import datetime
 import pytest
 from faults import JOIN_TOKEN, MACHINES, containers, record, wait_until_sound
 from runs import playbook
+from test_bad_input import refused
 
 WORKER = MACHINES["worker"]
 TOKENS = ("-n", "kube-system", "--field-selector=type=bootstrap.kubernetes.io/token")
@@ -38,8 +39,10 @@ def worker_of_no_cluster(lab):
 def test_a_worker_joins_by_a_run_limited_to_it(lab):
     """Case 16 and case 21."""
     before = {node: containers(lab, node) for node in ("master", "edge")}
+    # To a machine that is new the homes have to be exported.
+    refused(playbook("site", "--limit", WORKER.fqdn), ["nfs.lab.test", "--limit worker.lab.test,nfs_servers"])
     started = time.monotonic()
-    result = playbook("site", "--limit", WORKER.fqdn, "-vv")
+    result = playbook("site", "--limit", f"{WORKER.fqdn},nfs_servers", "-vv")
     seconds = time.monotonic() - started
     assert result.status == 0, result.failures
     (node,) = lab.get("node", WORKER.fqdn)

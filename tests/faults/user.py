@@ -16,6 +16,8 @@ from urllib.parse import quote, urlsplit
 import requests
 import websocket
 from checkin_client import TIMEOUT, browser, login
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 
 class User:
@@ -30,6 +32,9 @@ class User:
         self.http.hooks["response"].append(self._note_redirect)
         #: Requests by token: without cookies, so that no page needs an XSRF token.
         self.api = browser()
+        for session in (self.http, self.api):
+            # A connection that was kept open may be gone with its machine: what only asks is asked once more.
+            session.mount("https://", HTTPAdapter(max_retries=Retry(connect=0, read=1, redirect=0, status=0)))
         self.name = self.path = ""
 
     def _note_redirect(self, response: requests.Response, **_) -> None:

@@ -86,6 +86,11 @@ def test_the_service_runs_and_starts_at_boot(lab, name, service):
     assert lab.host(name).service(service).is_enabled
 
 
+@pytest.mark.parametrize("name", [*CLUSTER, "nfs"])
+def test_no_port_mapper_is_open(lab, name):
+    assert lab.host(name).check_output("ss --listening --tcp --udp --numeric --no-header 'sport = :111'") == ""
+
+
 @pytest.mark.parametrize("name", CLUSTER)
 def test_images_come_through_the_mirror(lab, name):
     for registry in ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io"):

@@ -82,7 +82,10 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
         port(6443, "kube-apiserver"),
         port(10257, "kube-controller"),
         port(10259, "kube-scheduler"),
+        port(10248, "kubelet"),
         port(10250, "kubelet"),
+        port(9080, "netpol"),
+        port(9100, "node_exporter"),
         port(80, "traefik"),
         port(443, "traefik"),
         port(2049, ""),
@@ -121,8 +124,10 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
             "kube_node_version is '1.36.3' and the node runs 1.35.4; allowed on a running cluster is",
         ),
         ({"default_ipv4": {}}, "kube_node_address is ''; allowed is an address that the machine itself has"),
-        ({"listeners": [port(10250, "k3s-server")]}, "port 10250 is taken by k3s-server; allowed is the kubelet alone"),
-        ({"listeners": [port(10250, "")]}, "port 10250 is taken by the kernel; allowed is the kubelet alone"),
+        (
+            {"listeners": [port(10250, "k3s-server"), port(9100, "prometheus-node"), port(10256, "")]},
+            "port 10250 by k3s-server, 9100 by prometheus-node, 10256 by the kernel is taken; allowed are Kubernetes",
+        ),
         (
             {"clock": MACHINE["clock"] | {"skew": -7.5, "synchronised": False}},
             "clock is 7.5 s behind the control machine's; allowed are 5 s (egi_notebooks_maximum_clock_skew); here its "
@@ -168,6 +173,10 @@ def test_twins_are_named(say):
         ({"kube_node_containerd_version": "1.7.1"}, "kube_node_containerd_version is '1.7.1'; allowed is"),
         ({"egi_notebooks_mirror": "mirror"}, "kube_node_mirror is 'mirror'; allowed is an address such as"),
         ({"egi_notebooks_mirror": "https://u:p@m/x"}, "kube_node_mirror is 'https://***@m/x'; allowed is an address"),
+        (
+            {"kube_node_https_proxy": "http://u:p@x"},
+            "kube_node_http_proxy is '' and kube_node_https_proxy is 'http://***@",
+        ),
         ({"kube_node_http_proxy": "http//u:p@x"}, "kube_node_http_proxy is 'http//***@x' and kube_node_https_proxy is"),
         ({"egi_notebooks_pod_cidr": "10.0.0.0/8"}, "egi_notebooks_pod_cidr is '10.0.0.0/8'; allowed is a network that"),
     ],
@@ -236,6 +245,26 @@ def test_a_disk_that_cannot_be_read_is_told_once(say):
     failed = {"rc": 1, "stderr": "no such file", "stdout": ""}
     (problem,) = say("nfs_server", nfs_server_disk="/dev/x", __nfs_server_wipefs=failed)
     assert problem.startswith('nfs_server_disk is "/dev/x", which the machine can\'t read (no such file); allowed is')
+
+
+def test_an_empty_disk_must_not_hide_homes(say):
+    empty = {"rc": 0, "stdout": ""}
+    at = {"nfs_server_disk": "/dev/vdb", "__nfs_server_wipefs": empty}
+    assert say("nfs_server", **at, __nfs_server_hidden={"stdout": ""}) == []
+    (problem,) = say("nfs_server", **at, __nfs_server_hidden={"stdout": "/srv/homes/anna"})
+    assert problem.startswith('nfs_server_disk is "/dev/vdb", an empty disk, and /srv/homes holds files that it would')
+
+
+def test_clients_mount_by_addresses_of_their_own(say):
+    client = MACHINE | {"addresses": [ETH0 | {"address": "192.0.2.12"}]}
+    known = {"b": client, "c": client}
+    names = {"stdout_lines": ["192.0.2.12      STREAM b"]}
+    assert say("nfs_server", others=known, __nfs_server_names=names) == []
+    names = {"stdout_lines": ["203.0.113.7     STREAM b", "192.0.2.12      STREAM c"]}
+    (problem,) = say("nfs_server", others=known, __nfs_server_names=names)
+    assert "203.0.113.7 is the address here and no address of the machine itself" in problem
+    # Of c this run knows nothing.
+    assert say("nfs_server", others={"b": client}, __nfs_server_names=names) == []
 
 
 def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):

@@ -62,7 +62,7 @@ def test_metadata_are_the_collection_s(role):
     assert meta["dependencies"] == []
     assert "role_name" not in info
     assert (info["author"], info["license"]) == ("EGI Notebooks team", "GPL-3.0-or-later")
-    assert info["min_ansible_version"] == "2.17"
+    assert info["min_ansible_version"] == "2.19"
     assert {(system["name"], *system["versions"]) for system in info["platforms"]} == {
         ("Debian", "trixie"),
         ("Ubuntu", "noble"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pathlib
 import tarfile
 
 import pytest
@@ -108,6 +109,21 @@ def test_a_new_address_or_a_new_pinned_checksum_installs_again(run, artifacts, s
     assert answer["failed"]
     assert "expected is 0000" in answer["msg"]
     assert "nothing was installed" in answer["msg"]
+
+
+def test_the_same_bytes_from_another_address_are_left_in_place(run, artifacts, site):
+    for artifact in artifacts:
+        run(artifact)
+        source = site / artifact["url"].rsplit("/", 1)[-1]
+        copy = source.with_name(f"copy-of-{source.name}")
+        copy.write_bytes(source.read_bytes())
+        moved = {**artifact, "url": copy.as_uri(), "checksum": ""}
+        place = pathlib.Path(artifact["path"])
+        paths = [path for path in (place, *place.rglob("*")) if path.is_file()]
+        before = {path: path.stat().st_ino for path in paths}
+        assert run(moved)["changed"]
+        assert {path: path.stat().st_ino for path in paths} == before
+        assert not run(moved)["changed"]
 
 
 @pytest.mark.parametrize(
