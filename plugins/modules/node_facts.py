@@ -88,6 +88,10 @@ ansible_facts:
           description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, empty if none.
           type: str
           sample: 1.36.3
+        packages_interrupted:
+          description: Whether dpkg was stopped in the middle, as by a power cut, or is at work right now.
+          type: bool
+          sample: false
         swap:
           description: Swap, and what brings it at the next start of the machine.
           type: dict
@@ -242,6 +246,9 @@ def system() -> dict:
         "processors": os.cpu_count(),
         "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
         "kubelet_version": kubelet_version(),
+        "packages_interrupted": any(
+            os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
+        ),
     }
 
 

@@ -71,6 +71,19 @@ def test_a_held_package_lock_is_waited_for(lab):
         lab.run("worker", "command -v socat >/dev/null || apt-get install --yes socat", timeout=180)
 
 
+def test_an_interrupted_package_manager_is_helped(lab):
+    """As after a power cut: dpkg wants to finish first, and apt refuses until then."""
+    journal = "/var/lib/dpkg/updates/0001"
+    lab.run("worker", f"dpkg --remove --force-depends socat && dpkg-query --status conntrack >{journal}")
+    try:
+        assert "dpkg was interrupted" in lab.ssh("worker", "apt-get install --yes socat").stderr
+        result = playbook("cluster", "--limit", WORKER.fqdn)
+        assert result.status == 0, result.failures
+        assert lab.run("worker", "dpkg-query --show --showformat='${db:Status-Status}' socat") == "installed"
+    finally:
+        lab.run("worker", f"rm -f {journal}; command -v socat >/dev/null || apt-get install --yes socat", timeout=180)
+
+
 def internal_address(lab, node: str) -> str:
     (found,) = lab.get("node", MACHINES[node].fqdn)
     return next(item["address"] for item in found["status"]["addresses"] if item["type"] == "InternalIP")

@@ -92,6 +92,7 @@ def test_system(machine):
         "memory_mb": 3932,
         "processors": 0,
         "is_node": False,
+        "packages_interrupted": False,
         "kubelet_version": "",
     }
     assert system["processors"] >= 1
@@ -101,6 +102,13 @@ def test_system(machine):
     for record, version in (('{"version": "1.36.3"}', "1.36.3"), ('{"version": "1.3', ""), ("{}", "")):
         machine({"var/lib/egi-notebooks/artifacts/kubelet.json": record})
         assert node_facts.system()["kubelet_version"] == version
+
+
+def test_an_interrupted_package_manager_is_seen(machine):
+    machine({"var/lib/dpkg/updates/tmp.i": ""})
+    assert not node_facts.system()["packages_interrupted"]
+    machine({"var/lib/dpkg/updates/0001": ""})
+    assert node_facts.system()["packages_interrupted"]
 
 
 def test_a_machine_that_tells_nothing_is_no_traceback(tmp_path, monkeypatch):
