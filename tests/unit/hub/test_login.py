@@ -289,6 +289,73 @@ def test_who_lost_the_vo_loses_the_session_at_once_and_the_server_after_the_grac
         assert (await browser.log_in("m")).code == 403
 
 
+SILENCES = [{"userinfo": 503}, {"userinfo": 404}, {"userinfo": 405}]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_who_lost_the_vo_is_not_let_in_because_check_in_fell_silent(play, silence):
+    @play(grace_seconds=0)
+    async def scenario(hub):
+        browser = await logged_in(hub, f"{VO}:role=vm_operator")
+        user = stale(hub)
+        assert user.admin
+        hub.checkin.people["m"] = person("other")
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        assert not user.admin
+        assert {role.name for role in user.roles} == {"user"}
+        assert user.groups == []
+        # Also when nothing of theirs runs any more.
+        await hub.login.watch_user(hub.app, user)
+        assert not hub.login.lost
+        hub.checkin.broken = silence
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        assert is_sent_to_login(await browser.get("/hub/spawn"))
+        assert not user.active
+        hub.checkin.broken = {}
+        hub.checkin.people["m"] = person(f"{VO}:role=vm_operator")
+        assert (await browser.get("/hub/home")).code == 200
+        assert user.admin
+        hub.checkin.broken = silence
+        stale(hub)
+        assert (await browser.get("/hub/home")).code == 200
+
+
+def restarted(hub):
+    """Let the hub know no more than its database does."""
+    for memory in (hub.login.lost, hub.login.absent, hub.login.refused):
+        memory.clear()
+    return stale(hub)
+
+
+def test_a_hub_that_starts_anew_in_a_silence_lets_nobody_in_who_lost_the_vo(play):
+    @play(grace_seconds=600)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        stale(hub)
+        hub.checkin.people["m"] = person("other")
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.checkin.broken = SILENCES[0]
+        user = restarted(hub)
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        hub.login.lost[user.name] -= 601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+
+
+def test_who_must_log_in_anew_must_do_so_in_a_silence_too(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        stale(hub)
+        hub.checkin.tokens.clear()
+        hub.checkin.broken = {"token": 400}
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.checkin.broken = SILENCES[0]
+        assert is_sent_to_login(await browser.get("/hub/home"))
+
+
 def test_who_is_back_in_the_grace_time_goes_on_working(play):
     @play()
     async def scenario(hub):
@@ -336,7 +403,7 @@ def test_a_provider_in_trouble_changes_nothing_for_those_inside(play):
         hub.checkin.lifetime = 0
         browser = await logged_in(hub, server=True)
         for endpoint in ("userinfo", "token"):
-            for status in (503, 500, 429):
+            for status in (503, 500, 429, 404, 405):
                 user = stale(hub)
                 hub.checkin.broken = {endpoint: status}
                 assert (await browser.get("/hub/home")).code == 200
@@ -344,6 +411,23 @@ def test_a_provider_in_trouble_changes_nothing_for_those_inside(play):
                 await hub.login.watch_user(hub.app, user)
                 assert user.spawner.ready
                 assert not hub.login.lost
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(401, "unauthorized_client"), (400, "unauthorized_client"), (400, "invalid_client")]
+)
+def test_a_provider_that_does_not_know_the_hub_sends_nobody_away(play, status, said):
+    @play()
+    async def scenario(hub):
+        hub.checkin.lifetime = 0
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        hub.checkin.broken, hub.checkin.error = {"token": status}, said
+        assert (await browser.get("/hub/home")).code == 200
+        assert user.spawner.ready
+        assert not hub.login.absent
+        page = await hub.browser().log_in("m")
+        assert page.code == 503
 
 
 def test_no_provider_at_all_changes_nothing_for_those_inside_and_is_told_to_others(play):
@@ -392,6 +476,72 @@ def test_an_expired_refresh_token_means_one_login_and_no_harm_to_the_server(play
         assert (await browser.get("/hub/home")).code == 200
 
 
+async def without_tokens(hub, **broken):
+    """Somebody with a server whose tokens Check-in refuses since now."""
+    browser = await logged_in(hub, server=True)
+    user = stale(hub)
+    hub.checkin.tokens.clear()
+    hub.checkin.broken = {"token": 400}
+    await hub.login.watch_user(hub.app, user)
+    assert user.spawner.ready
+    hub.checkin.broken = broken
+    return browser, user
+
+
+def test_a_refused_login_is_news_of_somebody_whose_tokens_are_dead(play):
+    @play(grace_seconds=600)
+    async def scenario(hub):
+        browser, user = await without_tokens(hub)
+        hub.checkin.people["m"] = person("other")
+        assert (await browser.log_in("m")).code == 403
+        assert user.name in hub.login.lost
+        # The new tokens know it too, after a restart at the latest.
+        user = restarted(hub)
+        await hub.login.watch_user(hub.app, user)
+        hub.login.lost[user.name] -= 601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+
+
+def test_a_refused_login_is_no_news_of_somebody_else_with_that_name(play):
+    @play(user_names="preferred_username", grace_seconds=0)
+    async def scenario(hub):
+        await logged_in(hub, server=True)
+        (user,) = hub.app.users.values()
+        state = await user.get_auth_state()
+        # A user of a hub that did not ask for identifiers.
+        del state["oauth_user"]["voperson_id"]
+        await user.save_auth_state(state)
+        hub.checkin.people["n"] = person("other", voperson_id="n@egi.eu")
+        assert (await hub.browser().log_in("n")).code == 403
+        assert not hub.login.lost
+        assert user.spawner.ready
+
+
+def test_a_server_does_not_outlive_its_owner_s_absence_for_ever(play):
+    @play(absence_seconds=3600)
+    async def scenario(hub):
+        browser, user = await without_tokens(hub)
+        hub.login.absent[user.name] -= 3000
+        assert (await browser.log_in("m")).code == 302
+        stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert not hub.login.absent
+        hub.checkin.tokens.clear()
+        hub.checkin.broken = {"token": 400}
+        stale(hub)
+        token = user.new_api_token()
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        hub.login.absent[user.name] -= 3601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+        # They are not known to have lost anything.
+        hub.checkin.broken = {}
+        await browser.log_in("m")
+        assert (await hub.browser().get("/hub/api/user", Authorization=f"token {token}")).code == 200
+
+
 def test_a_token_is_renewed_at_half_its_time_for_the_same_scopes(play):
     @play(offline_access=True)
     async def scenario(hub):
@@ -432,6 +582,70 @@ def test_a_renewed_token_reaches_the_running_server(play, hub, monkeypatch):
         assert stored[-1] == (SHORT, (await user.get_auth_state())["access_token"])
         # The server's own environment has none.
         assert "access-" not in str(user.spawner.get_env())
+
+
+@pytest.fixture
+def written(hub, monkeypatch):
+    """The access tokens in users' files; a write fails as long as there is something in ``written.broken``."""
+
+    class Api:
+        broken = False
+        file = None
+
+        async def patch_namespaced_secret(self, name, namespace, body):
+            if self.broken:
+                raise OSError("no route to the cluster")
+            self.file = body["stringData"]["access_token"]
+            return body
+
+    api = Api()
+    for name, value in {"api": api, "namespace": "x", "pod_name": "y"}.items():
+        monkeypatch.setattr(world.NoServer, name, value, raising=False)
+    return api
+
+
+def test_a_new_login_reaches_the_running_server(play, written):
+    @play(offline_access=True, access_token_file=True)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        await browser.log_in("m")
+        user = stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert written.file == (await user.get_auth_state())["access_token"]
+        # What is in the file already is not written again.
+        written.file = None
+        hub.login._asked.clear()
+        await hub.login.watch_user(hub.app, user)
+        assert written.file is None
+
+
+def test_a_token_that_could_not_be_written_is_written_at_the_next_check(play, written):
+    @play(offline_access=True, access_token_file=True)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        written.broken = True
+        assert (await browser.get("/hub/home")).code == 200
+        assert written.file is None
+        written.broken = False
+        stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert written.file == (await user.get_auth_state())["access_token"]
+
+
+def test_a_refresh_token_for_one_use_outlives_a_userinfo_that_fails(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.unspent = set()
+        hub.checkin.lifetime = 0
+        browser = await logged_in(hub)
+        stale(hub)
+        hub.checkin.broken = {"userinfo": 503}
+        assert (await browser.get("/hub/home")).code == 200
+        hub.checkin.broken = {}
+        user = stale(hub)
+        assert (await browser.get("/hub/home")).code == 200
+        assert (await user.get_auth_state())["refresh_token"] in hub.checkin.unspent
 
 
 def test_a_refresh_token_for_one_use_is_used_once(play):
