@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import egi_notebooks_rules as rules
 import egi_notebooks_servers as servers
 from jupyterhub import orm, roles
+from jupyterhub.utils import url_path_join
 from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
 from tornado import web
@@ -27,6 +28,10 @@ from tornado.ioloop import IOLoop
 from traitlets import Dict
 
 WATCH_SECONDS = 10
+#: Of how many users Check-in is asked at once, so that the hub's pages still find a connection.
+WATCH_AT_ONCE = 5
+#: For how long one answer to whether Check-in says anything does for all.
+ANSWER_SECONDS = 3
 SILENT = (
     "EGI Check-in does not answer at the moment, so nobody can log in. Please try again in some minutes. Whoever is "
     "logged in already can go on working."
@@ -46,6 +51,15 @@ def is_half_spent(token_info: dict[str, Any]) -> bool:
     """Whether an access token has lived for more than half of its time."""
     lifetime = token_info.get("expires_in", float("inf"))
     return time.time() - token_info.get("obtained_at", 0) >= lifetime / 2
+
+
+def keep_address(user: Any) -> None:
+    """Give a user who was renamed the address of the new name. The hub keeps the old one until it restarts."""
+    address = url_path_join(user.settings.get("base_url", "/"), "user", user.escaped_name) + "/"
+    if user.base_url != address and not user.active:
+        user.base_url = user.prefix = address
+        # They have it from the user.
+        user.spawners.clear()
 
 
 class LoginHandler(OAuthLoginHandler):
@@ -90,6 +104,9 @@ class CheckinAuthenticator(GenericOAuthenticator):
         super().__init__(**kwargs)
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
         self._asked: dict[str, float] = {}
+        self._asking = asyncio.Semaphore(WATCH_AT_ONCE)
+        self._answer: asyncio.Future[bool] | None = None
+        self._answer_since = 0.0
         #: Since when those are in no VO who were in one.
         self.lost: dict[str, float] = {}
         #: Since when nobody can ask about those whose tokens Check-in refuses.
@@ -134,18 +151,22 @@ class CheckinAuthenticator(GenericOAuthenticator):
             old = rules.plain_name(userinfo)
         except rules.Refused:
             return name
-        if await self._identifier_of(old) == identifier:
+        # Of whom no identifier is known it may be anybody.
+        if self.known_user(old) and await self._identifier_of(old) in (None, identifier):
             raise web.HTTPError(
                 403,
-                f"Your files are still kept under your former name {old!r}. Please ask the operators of this service "
-                "to move them (playbook egi.notebooks.migrate_users).",
+                f"There are files under your former name {old!r}. If they are yours, please ask the operators of this "
+                "service to move them (playbook egi.notebooks.migrate_users), else to remove that user.",
             )
         return name
 
     def known_user(self, name: str) -> Any:
         """Return the user of the hub who has this name."""
         found = orm.User.find(self.parent.db, name)
-        return self.parent.users[found] if found else None
+        user = self.parent.users[found] if found else None
+        if user:
+            keep_address(user)
+        return user
 
     async def _identifier_of(self, name: str) -> str | None:
         """Return the identifier of a user of the hub, as of their last login."""
@@ -200,7 +221,13 @@ class CheckinAuthenticator(GenericOAuthenticator):
             raise web.HTTPError(400, "EGI Check-in did not accept this login. Please log in once more.") from error
 
     async def provider_answers(self) -> bool:
-        """Whether Check-in says anything at all."""
+        """Whether Check-in says anything at all. One question does for all, for anybody can send the hub here."""
+        now = time.monotonic()
+        if self._answer is None or (self._answer.done() and now - self._answer_since >= ANSWER_SECONDS):
+            self._answer, self._answer_since = asyncio.ensure_future(self._ask_provider()), now
+        return await asyncio.shield(self._answer)
+
+    async def _ask_provider(self) -> bool:
         url = self.authorize_url.removesuffix(ENDPOINT) + DISCOVERY
         try:
             await self.httpfetch(url, "asking whether Check-in answers", connect_timeout=5, request_timeout=5)
@@ -228,6 +255,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
 
     async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> dict[str, Any] | bool:
         """Return what is new about a user, or False if they must log in anew."""
+        keep_address(user)
         # A refresh token may be good for one use.
         async with self._locks[user.name]:
             self._asked[user.name] = time.monotonic()
@@ -306,20 +334,30 @@ class CheckinAuthenticator(GenericOAuthenticator):
         return super().get_handlers(app)
 
     async def watch(self, app: Any) -> None:
-        """Look after those who have a running server, whether or not they ask for a page."""
+        """Look after those who have a running server, whether or not they ask for a page.
+
+        One at a time for each user, but side by side: a server may take minutes to stop.
+        """
+        at_work: dict[int, asyncio.Task[None]] = {}
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            at_work = {number: task for number, task in at_work.items() if not task.done()}
             for user in [user for user in app.users.values() if user.active or user.name in self.lost]:
-                try:
-                    await self.watch_user(app, user)
-                except Exception:
-                    self.log.exception("Could not look after user %s", user.name)
+                if user.id not in at_work:
+                    at_work[user.id] = asyncio.create_task(self._watch_user_or_log(app, user))
+
+    async def _watch_user_or_log(self, app: Any, user: Any) -> None:
+        try:
+            await self.watch_user(app, user)
+        except Exception:
+            self.log.exception("Could not look after user %s", user.name)
 
     async def watch_user(self, app: Any, user: Any) -> None:
         """Ask about one user if it is time to, and take the server of one who was lost or absent for too long."""
         due = time.monotonic() - self.auth_refresh_age
         if self.auth_refresh_age and due >= self._asked.get(user.name, float("-inf")):
-            model = await self.refresh_user(user)
+            async with self._asking:
+                model = await self.refresh_user(user)
             if isinstance(model, dict):
                 user._auth_refreshed = time.monotonic()
                 self._set_privileges(user, admin=model["admin"], groups=model["groups"])

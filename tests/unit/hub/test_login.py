@@ -215,11 +215,38 @@ def test_users_are_reported_and_renamed_in_the_running_hub(play, hub):
         assert {move["name"]: move["new_name"] for move in report["moves"]}["marta"] == SHORT
         assert {move["home"] for move in report["moves"]} == {"marta", "a-40b-2eeu"}
         assert report["stays"] == []
-        await asyncio.to_thread(api.ask, "PATCH", "users/marta", {"name": SHORT})
+        for _ in range(2):
+            await asyncio.to_thread(api.rename, "marta", SHORT)
+            assert await asyncio.to_thread(api.which, "marta", SHORT) == SHORT
         await browser.log_in("m")
         (again,) = users.report(await asyncio.to_thread(api.users))["moves"]
         assert again["name"] == "a@b.eu"
         assert SHORT in {user.name for user in hub.app.users.values()}
+
+
+@pytest.mark.parametrize("logs_in", [True, False])
+def test_who_was_renamed_has_servers_at_the_new_address(play, hub, logs_in):
+    users = hub.users
+
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        (user,) = hub.app.users.values()
+        assert user.spawner.server.base_url == "/user/marta/"
+        api = users.Hub(f"{browser.base}/hub/api", world.SERVICE_TOKEN)
+        with pytest.raises(SystemExit, match="marta has a server"):
+            await asyncio.to_thread(api.rename, "marta", SHORT)
+        await user.stop()
+        await asyncio.to_thread(api.rename, "marta", SHORT)
+        # Not even if Check-in says nothing in between.
+        hub.checkin.broken = {} if logs_in else {"userinfo": 503}
+        if logs_in:
+            await browser.log_in("m")
+            assert user.url == f"/user/{SHORT}/"
+        assert (await browser.get("/hub/spawn")).code == 302
+        await ready(user)
+        assert user.spawner.server.base_url == f"/user/{SHORT}/"
+        assert f"/user/{SHORT}/" in hub.app.proxy.routes
 
 
 def test_nobody_meets_an_empty_home_because_theirs_was_not_moved(play):
@@ -236,6 +263,10 @@ def test_nobody_meets_an_empty_home_because_theirs_was_not_moved(play):
         # Somebody else of that name has nothing to do with it.
         hub.checkin.people["n"] = person(VO, voperson_id="n@egi.eu")
         assert (await hub.browser().log_in("n")).code == 302
+        # Unless nobody knows whose it is.
+        (marta,) = (user for user in hub.app.users.values() if user.name == "marta")
+        await marta.save_auth_state(None)
+        assert (await hub.browser().log_in("m")).code == 403
 
 
 # --- Staying ---
@@ -257,10 +288,19 @@ async def logged_in(hub, *groups, server=False):
         answer = await browser.get("/hub/spawn")
         assert answer.code == 302, error(answer)
         (user,) = hub.app.users.values()
-        async with asyncio.timeout(10):
-            while not user.spawner.ready:
-                await asyncio.sleep(0.05)
+        await ready(user)
     return browser
+
+
+async def ready(user):
+    """Wait for the user's server."""
+    await until(lambda: user.spawner.ready)
+
+
+async def until(true):
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.05)
 
 
 def is_sent_to_login(response) -> bool:
@@ -383,6 +423,39 @@ def test_a_server_that_nobody_looks_at_is_found_too(play):
         assert not user.active
 
 
+def test_a_server_that_does_not_stop_holds_up_nobody_else_s_loss(play, hub, monkeypatch):
+    monkeypatch.setattr(hub.login, "WATCH_SECONDS", 0.05)
+    stopping, goes_on = [], asyncio.Event()
+
+    async def stop(spawner, now=False):
+        stopping.append(spawner.user.name)
+        if len(stopping) <= 6:
+            await goes_on.wait()
+        spawner.runs = False
+
+    @play(grace_seconds=0)
+    async def scenario(hub):
+        logins = "abcdefgh"
+        hub.checkin.people |= {login: person(VO, voperson_id=f"{login}@egi.eu") for login in logins}
+        for login in logins:
+            browser = hub.browser()
+            await browser.log_in(login)
+            await browser.get("/hub/spawn")
+        users = list(hub.app.users.values())
+        for user in users:
+            await ready(user)
+        monkeypatch.setattr(world.NoServer, "stop", stop)
+        hub.checkin.people |= {login: person("other", voperson_id=f"{login}@egi.eu") for login in logins}
+        hub.login._asked.clear()
+        # Six servers hang, more than are asked about at once.
+        await until(lambda: [user.active for user in users].count(False) == 2)
+        assert len(stopping) == 8
+        goes_on.set()
+        await until(lambda: not any(user.active for user in users))
+        # Nobody's was stopped twice.
+        assert len(stopping) == 8
+
+
 def test_nobody_starts_a_server_after_they_lost_the_vo(play):
     @play()
     async def scenario(hub):
@@ -443,6 +516,25 @@ def test_no_provider_at_all_changes_nothing_for_those_inside_and_is_told_to_othe
         page = await hub.browser().log_in("m")
         assert page.code == 503
         assert "EGI Check-in does not answer at the moment" in error(page)
+
+
+def test_many_who_want_to_log_in_are_one_question(play):
+    @play()
+    async def scenario(hub):
+        asked = []
+
+        async def ask(*arguments, **_):
+            asked.append(arguments)
+            await asyncio.sleep(0.2)
+
+        hub.login.httpfetch = ask
+        for _ in range(2):
+            pages = await asyncio.gather(*(hub.browser().get("/hub/oauth_login") for _ in range(8)))
+            assert {page.code for page in pages} == {302}
+        assert len(asked) == 1
+        hub.login._answer_since -= 3
+        await hub.browser().get("/hub/oauth_login")
+        assert len(asked) == 2
 
 
 def test_a_provider_in_trouble_in_the_midst_of_a_login_is_told(play):
