@@ -28,6 +28,7 @@ KEYS = (
     "user_names",
     "recheck_seconds",
     "grace_seconds",
+    "absence_seconds",
     "access_token_file",
     "namespaces",
     "enrolment_url",
@@ -94,6 +95,7 @@ def _hub_config(settings: object) -> dict[str, Any]:
             "vos": [vo.for_hub() for vo in vos],
             "user_names": _user_names(settings),
             "grace_seconds": _seconds(settings, "grace_seconds", default=600, least=0),
+            "absence_seconds": _seconds(settings, "absence_seconds", default=43200, least=0),
             "access_token_file": _access_token_file(settings),
         },
     }

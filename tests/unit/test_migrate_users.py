@@ -14,16 +14,24 @@ import pytest
 
 PLAN = {
     "moves": [
-        {"name": "marta", "new_name": "egim", "home": "marta", "new_home": "egim"},
-        {"name": "a@b.eu", "new_name": "egia", "home": "a-40b-2eeu", "new_home": "egia"},
+        {"name": "marta", "new_name": "egim", "home": "marta", "new_home": "egim", "person": "Marta, m@x.eu"},
+        {"name": "a@b.eu", "new_name": "egia", "home": "a-40b-2eeu", "new_home": "egia", "person": "no name, a@b.eu"},
     ],
     "stays": [{"name": "silent", "why": "has not logged in"}],
 }
 HUB = """#!/bin/sh
 case "$*" in
   *" report") cat "$0.plan" ;;
-  *" rename a@b.eu egia") test ! -e "$0.broken" || { echo "the hub answers 500" >&2; exit 1; }; echo "$*" >>"$0.log" ;;
+  *" check a@b.eu egia") test ! -e "$0.busy" || { echo "a@b.eu has a server" >&2; exit 1; } ;;
+  *" check "*) ;;
+  *" rename a@b.eu egia")
+    test ! -e "$0.broken" || { echo "the hub answers 500" >&2; exit 1; }
+    test -e "$0.renamed" || echo "$*" >>"$0.log"
+    touch "$0.renamed"
+    # The answer to the first tries gets lost.
+    if test -s "$0.lost"; then sed -i 1d "$0.lost"; exit 1; fi ;;
   *" rename "*) echo "$*" >>"$0.log" ;;
+  *" which a@b.eu egia") test ! -e "$0.mute" || exit 1; test -e "$0.renamed" && echo egia || echo a@b.eu ;;
   *) exit 1 ;;
 esac
 """
@@ -57,7 +65,7 @@ def site(root, tmp_path):
         return subprocess.run(
             [
                 sys.executable, "-m", "ansible.cli.playbook", "-i", str(tmp_path / "hosts.json"),
-                str(root / "playbooks/migrate_users.yml"), *arguments,
+                str(root / "playbooks/migrate_users.yml"), "-e", "migrate_patience=0", *arguments,
             ],
             cwd=root, capture_output=True, text=True, check=False,
             env=os.environ | {
@@ -82,7 +90,8 @@ def test_nobody_is_moved_until_it_is_confirmed_and_then_once(site):
     for arguments in ((), ("-e", "egi_notebooks_migrate_confirm=yes")):
         result = run(*arguments)
         assert result.returncode == 0, result.stdout + result.stderr
-        for text in ("marta -> egim", "a@b.eu -> egia", "silent has not logged in", "Nothing has been changed"):
+        moves = ("marta -> egim, now of Marta, m@x.eu", "a@b.eu -> egia, now of no name, a@b.eu")
+        for text in (*moves, "silent has not logged in", "Nothing has been changed"):
             assert text in result.stdout
         assert whose(homes) == before
     result = run(*CONFIRM)
@@ -100,6 +109,40 @@ def test_a_user_whom_the_hub_does_not_rename_keeps_the_old_home(site):
     result = run(*CONFIRM)
     assert result.returncode != 0
     assert "a@b.eu was not moved and has the old home. the hub answers 500" in result.stdout
+    assert whose(homes) == {"egim": "marta", "a-40b-2eeu": "a-40b-2eeu", "silent": "silent"}
+
+
+@pytest.mark.parametrize("answers", [1, 99])
+def test_a_user_whom_the_hub_has_renamed_has_the_new_home_though_answers_got_lost(site, answers):
+    run, homes, kubectl = site
+    kubectl.with_suffix(".lost").write_text("x\n" * answers)
+    result = run(*CONFIRM)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
+
+
+def test_a_home_stays_where_it_is_while_the_hub_does_not_say_whose_it_is(site):
+    run, homes, kubectl = site
+    for state in (".broken", ".mute"):
+        kubectl.with_suffix(state).touch()
+    result = run(*CONFIRM)
+    assert result.returncode != 0
+    assert "Whether a@b.eu was moved is not known" in result.stdout
+    assert whose(homes)["egia"] == "a-40b-2eeu"
+    for state in (".broken", ".mute"):
+        kubectl.with_suffix(state).unlink()
+    # As the hub's next report has it: marta was moved.
+    kubectl.with_suffix(".plan").write_text(json.dumps(PLAN | {"moves": PLAN["moves"][1:]}))
+    assert run(*CONFIRM).returncode == 0
+    assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
+
+
+def test_a_user_who_has_started_a_server_meanwhile_is_left_alone(site):
+    run, homes, kubectl = site
+    kubectl.with_suffix(".busy").touch()
+    result = run(*CONFIRM)
+    assert result.returncode != 0
+    assert "a@b.eu was not moved and has the old home. a@b.eu has a server" in result.stdout
     assert whose(homes) == {"egim": "marta", "a-40b-2eeu": "a-40b-2eeu", "silent": "silent"}
 
 

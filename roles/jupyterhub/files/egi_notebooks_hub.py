@@ -13,6 +13,7 @@ egi_notebooks_entitlement (the collection's plugins/module_utils/entitlement.py)
   ``assurance`` and ``profiles``, in the order that decides on the primary VO;
 - ``user_names``: the claim that users are called after, ``voperson_id`` or ``preferred_username``;
 - ``grace_seconds``: how long somebody's server outlives their last VO;
+- ``absence_seconds``: how long it outlives the tokens by which Check-in can be asked about them;
 - ``access_token_file``: whether a user's server finds the user's access token in a file.
 """
 
@@ -24,7 +25,7 @@ from egi_notebooks_login import CheckinAuthenticator
 from egi_notebooks_servers import Servers
 from jupyterhub.handlers.metrics import MetricsHandler
 
-SETTINGS = ("namespaces", "vos", "user_names", "grace_seconds", "access_token_file")
+SETTINGS = ("namespaces", "vos", "user_names", "grace_seconds", "absence_seconds", "access_token_file")
 
 
 def configure(c: Any) -> None:

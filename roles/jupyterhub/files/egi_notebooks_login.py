@@ -5,7 +5,7 @@
 
 Upstream asks who may in at login alone. Here the same rules are asked again at each refresh, before each spawn and, by
 the hub itself, for everyone with a running server. Whoever lost their last VO loses the session at once, and after the
-grace time the server and the API tokens. No answer from Check-in is no change.
+grace time the server and the API tokens. No answer from Check-in is no change: its last one holds, a refusal too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import egi_notebooks_rules as rules
 import egi_notebooks_servers as servers
 from jupyterhub import orm, roles
+from jupyterhub.utils import url_path_join
 from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
 from tornado import web
@@ -27,24 +28,38 @@ from tornado.ioloop import IOLoop
 from traitlets import Dict
 
 WATCH_SECONDS = 10
+#: Of how many users Check-in is asked at once, so that the hub's pages still find a connection.
+WATCH_AT_ONCE = 5
+#: For how long one answer to whether Check-in says anything does for all.
+ANSWER_SECONDS = 3
 SILENT = (
     "EGI Check-in does not answer at the moment, so nobody can log in. Please try again in some minutes. Whoever is "
     "logged in already can go on working."
 )
 ENDPOINT = "/protocol/openid-connect/auth"
 DISCOVERY = "/.well-known/openid-configuration"
+#: What the token endpoint says of the hub and not of the user, by some releases with status 400.
+HUB_ERRORS = (b'"invalid_client"', b'"unauthorized_client"')
 
 
 def is_silence(error: Exception) -> bool:
     """Whether an error says nothing about the user: no answer, none that makes sense, a provider in trouble."""
-    status = getattr(error, "code", getattr(error, "status_code", 500))
-    return status in (408, 429) or status >= 500
+    return getattr(error, "code", getattr(error, "status_code", 500)) not in (400, 401, 403)
 
 
 def is_half_spent(token_info: dict[str, Any]) -> bool:
     """Whether an access token has lived for more than half of its time."""
     lifetime = token_info.get("expires_in", float("inf"))
     return time.time() - token_info.get("obtained_at", 0) >= lifetime / 2
+
+
+def keep_address(user: Any) -> None:
+    """Give a user who was renamed the address of the new name. The hub keeps the old one until it restarts."""
+    address = url_path_join(user.settings.get("base_url", "/"), "user", user.escaped_name) + "/"
+    if user.base_url != address and not user.active:
+        user.base_url = user.prefix = address
+        # They have it from the user.
+        user.spawners.clear()
 
 
 class LoginHandler(OAuthLoginHandler):
@@ -89,8 +104,15 @@ class CheckinAuthenticator(GenericOAuthenticator):
         super().__init__(**kwargs)
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
         self._asked: dict[str, float] = {}
+        self._asking = asyncio.Semaphore(WATCH_AT_ONCE)
+        self._answer: asyncio.Future[bool] | None = None
+        self._answer_since = 0.0
         #: Since when those are in no VO who were in one.
         self.lost: dict[str, float] = {}
+        #: Since when nobody can ask about those whose tokens Check-in refuses.
+        self.absent: dict[str, float] = {}
+        #: Those whom the last answer did not let in, until one does.
+        self.refused: set[str] = set()
 
     # --- Who somebody is ---
 
@@ -129,18 +151,22 @@ class CheckinAuthenticator(GenericOAuthenticator):
             old = rules.plain_name(userinfo)
         except rules.Refused:
             return name
-        if await self._identifier_of(old) == identifier:
+        # Of whom no identifier is known it may be anybody.
+        if self.known_user(old) and await self._identifier_of(old) in (None, identifier):
             raise web.HTTPError(
                 403,
-                f"Your files are still kept under your former name {old!r}. Please ask the operators of this service "
-                "to move them (playbook egi.notebooks.migrate_users).",
+                f"There are files under your former name {old!r}. If they are yours, please ask the operators of this "
+                "service to move them (playbook egi.notebooks.migrate_users), else to remove that user.",
             )
         return name
 
     def known_user(self, name: str) -> Any:
         """Return the user of the hub who has this name."""
         found = orm.User.find(self.parent.db, name)
-        return self.parent.users[found] if found else None
+        user = self.parent.users[found] if found else None
+        if user:
+            keep_address(user)
+        return user
 
     async def _identifier_of(self, name: str) -> str | None:
         """Return the identifier of a user of the hub, as of their last login."""
@@ -153,8 +179,9 @@ class CheckinAuthenticator(GenericOAuthenticator):
     async def check_allowed(self, username: str, auth_model: dict[str, Any]) -> bool:
         """Whether a person may log in; if just the assurance is missing they are told so."""
         if self._is_admitted(auth_model):
-            self.lost.pop(username, None)
+            self._welcome(username)
             return True
+        await self._lose_at_login(username, auth_model["auth_state"])
         unassured = rules.unassured_vos(auth_model["auth_state"][self.user_auth_state_key], self.settings)
         if unassured:
             wanted = " or ".join(f"{vo['name']} ({' or '.join(vo['assurance'])})" for vo in unassured)
@@ -169,6 +196,21 @@ class CheckinAuthenticator(GenericOAuthenticator):
         userinfo = auth_model["auth_state"][self.user_auth_state_key]
         return auth_model["admin"] or bool(rules.admitting_vos(userinfo, self.settings))
 
+    def _welcome(self, username: str) -> None:
+        self.lost.pop(username, None)
+        self.absent.pop(username, None)
+        self.refused.discard(username)
+
+    async def _lose_at_login(self, username: str, auth_state: dict[str, Any]) -> None:
+        """Take a refused login for what it is, news of a user whose old tokens may be dead."""
+        identifier = auth_state[self.user_auth_state_key][rules.IDENTIFIER]
+        async with self._locks[username]:
+            # Somebody else may have chosen the same plain name.
+            if await self._identifier_of(username) == identifier:
+                user = self.known_user(username)
+                await user.save_auth_state(auth_state)
+                self._lose(user)
+
     async def authenticate(self, handler: Any, data: Any = None, **kwargs: Any) -> dict[str, Any] | None:
         """Log somebody in. That Check-in does not answer, or not well, is no error of this hub."""
         try:
@@ -179,7 +221,13 @@ class CheckinAuthenticator(GenericOAuthenticator):
             raise web.HTTPError(400, "EGI Check-in did not accept this login. Please log in once more.") from error
 
     async def provider_answers(self) -> bool:
-        """Whether Check-in says anything at all."""
+        """Whether Check-in says anything at all. One question does for all, for anybody can send the hub here."""
+        now = time.monotonic()
+        if self._answer is None or (self._answer.done() and now - self._answer_since >= ANSWER_SECONDS):
+            self._answer, self._answer_since = asyncio.ensure_future(self._ask_provider()), now
+        return await asyncio.shield(self._answer)
+
+    async def _ask_provider(self) -> bool:
         url = self.authorize_url.removesuffix(ENDPOINT) + DISCOVERY
         try:
             await self.httpfetch(url, "asking whether Check-in answers", connect_timeout=5, request_timeout=5)
@@ -190,8 +238,16 @@ class CheckinAuthenticator(GenericOAuthenticator):
     # --- Who may stay ---
 
     async def get_token_info(self, handler: Any, params: dict[str, str]) -> dict[str, Any]:
-        """Fetch tokens and note when."""
-        return await super().get_token_info(handler, params) | {"obtained_at": time.time()}
+        """Fetch tokens and note when. That Check-in does not accept the hub itself says nothing about the user."""
+        try:
+            token_info = await super().get_token_info(handler, params)
+        except HTTPClientError as error:
+            said = error.response.body if error.response else b""
+            if error.code == 401 or any(word in said for word in HUB_ERRORS):
+                self.log.error("Check-in does not accept the client of this hub or its secret: %s", error)
+                raise web.HTTPError(503, SILENT) from error
+            raise
+        return token_info | {"obtained_at": time.time()}
 
     def build_refresh_token_request_params(self, refresh_token: str) -> dict[str, str]:
         """Ask for the same scopes again, without which Check-in's answer has no ID token."""
@@ -199,6 +255,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
 
     async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> dict[str, Any] | bool:
         """Return what is new about a user, or False if they must log in anew."""
+        keep_address(user)
         # A refresh token may be good for one use.
         async with self._locks[user.name]:
             self._asked[user.name] = time.monotonic()
@@ -207,31 +264,54 @@ class CheckinAuthenticator(GenericOAuthenticator):
     async def _recheck(self, user: Any) -> dict[str, Any] | bool:
         auth_state = await user.get_auth_state()
         try:
-            model = await self._fresh_auth_model(auth_state) if auth_state else None
+            model = await self._fresh_auth_model(user, auth_state) if auth_state else None
         except (HTTPClientError, web.HTTPError, OSError, ValueError) as error:
             if is_silence(error):
                 self.log.warning("No news about %s, for Check-in does not answer: %s", user.name, error)
-                return True
+                return user.name not in self.refused and self._was_admitted(user, auth_state)
             model = None
         if model is None or model["name"] != user.name:
+            self.absent.setdefault(user.name, time.monotonic())
             self._end_session(user)
             return False
         await user.save_auth_state(model["auth_state"])
+        self.absent.pop(user.name, None)
         if not self._is_admitted(model):
-            self.log.warning("User %s is in no VO of this service any more", user.name)
-            self.lost.setdefault(user.name, time.monotonic())
-            self._end_session(user)
+            self._lose(user)
             return False
-        self.lost.pop(user.name, None)
-        if self.settings["access_token_file"] and model["auth_state"]["access_token"] != auth_state["access_token"]:
+        self._welcome(user.name)
+        if self.settings["access_token_file"]:
             await servers.renew_access_token(user, model["auth_state"]["access_token"])
         return model
 
+    def _was_admitted(self, user: Any, auth_state: dict[str, Any]) -> bool:
+        """Whether the rules let somebody in by what Check-in said last, maybe to a hub before this one."""
+        userinfo = auth_state[self.user_auth_state_key]
+        admin = user.name in self.admin_users or rules.is_admin(userinfo, self.settings)
+        if self._is_admitted({"admin": admin, "auth_state": auth_state}):
+            return True
+        self._lose(user)
+        return False
+
+    def _lose(self, user: Any) -> None:
+        """Take session and privileges of somebody who is in no VO any more."""
+        self.log.warning("User %s is in no VO of this service any more", user.name)
+        self.lost.setdefault(user.name, time.monotonic())
+        self._end_session(user)
+        self._set_privileges(user, admin=False, groups=[])
+
+    def _set_privileges(self, user: Any, *, admin: bool, groups: list[str]) -> None:
+        user.admin = admin
+        roles.assign_default_roles(user.db, entity=user)
+        user.sync_groups(groups)
+        user.db.commit()
+
     def _end_session(self, user: Any) -> None:
+        self.refused.add(user.name)
         # The hub would believe its last answer until it is old enough.
         user._auth_refreshed = None
 
-    async def _fresh_auth_model(self, auth_state: dict[str, Any]) -> dict[str, Any] | None:
+    async def _fresh_auth_model(self, user: Any, auth_state: dict[str, Any]) -> dict[str, Any]:
         """Return what Check-in says about a user now, by a new access token once the old one is half spent."""
         token_info, refresh_token = auth_state["token_response"], auth_state.get("refresh_token")
         if not refresh_token or not is_half_spent(token_info):
@@ -241,8 +321,10 @@ class CheckinAuthenticator(GenericOAuthenticator):
                 if is_silence(error) or not refresh_token:
                     raise
         kept = {"refresh_token": refresh_token, "id_token": auth_state.get("id_token")}
-        fresh = await self.get_token_info(None, self.build_refresh_token_request_params(refresh_token))
-        return await self._token_to_auth_model(kept | fresh)
+        fresh = kept | await self.get_token_info(None, self.build_refresh_token_request_params(refresh_token))
+        # The old refresh token may be spent: whatever comes now, the new one must not get lost.
+        await user.save_auth_state(auth_state | self.build_auth_state_dict(fresh, auth_state[self.user_auth_state_key]))
+        return await self._token_to_auth_model(fresh)
 
     # --- Who is still here ---
 
@@ -252,34 +334,48 @@ class CheckinAuthenticator(GenericOAuthenticator):
         return super().get_handlers(app)
 
     async def watch(self, app: Any) -> None:
-        """Look after those who have a running server, whether or not they ask for a page."""
+        """Look after those who have a running server, whether or not they ask for a page.
+
+        One at a time for each user, but side by side: a server may take minutes to stop.
+        """
+        at_work: dict[int, asyncio.Task[None]] = {}
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            at_work = {number: task for number, task in at_work.items() if not task.done()}
             for user in [user for user in app.users.values() if user.active or user.name in self.lost]:
-                try:
-                    await self.watch_user(app, user)
-                except Exception:
-                    self.log.exception("Could not look after user %s", user.name)
+                if user.id not in at_work:
+                    at_work[user.id] = asyncio.create_task(self._watch_user_or_log(app, user))
+
+    async def _watch_user_or_log(self, app: Any, user: Any) -> None:
+        try:
+            await self.watch_user(app, user)
+        except Exception:
+            self.log.exception("Could not look after user %s", user.name)
 
     async def watch_user(self, app: Any, user: Any) -> None:
-        """Ask about one user if it is time to, and take the server of one who was lost for too long."""
+        """Ask about one user if it is time to, and take the server of one who was lost or absent for too long."""
         due = time.monotonic() - self.auth_refresh_age
         if self.auth_refresh_age and due >= self._asked.get(user.name, float("-inf")):
-            model = await self.refresh_user(user)
+            async with self._asking:
+                model = await self.refresh_user(user)
             if isinstance(model, dict):
                 user._auth_refreshed = time.monotonic()
-                user.admin = model["admin"]
-                roles.assign_default_roles(user.db, entity=user)
-                user.sync_groups(model["groups"])
-                user.db.commit()
-        if time.monotonic() - self.lost.get(user.name, float("inf")) >= self.settings["grace_seconds"]:
+                self._set_privileges(user, admin=model["admin"], groups=model["groups"])
+        if self._has_stayed_too_long(user.name):
             await self.dismiss(app, user)
 
+    def _has_stayed_too_long(self, username: str) -> bool:
+        now, never = time.monotonic(), float("inf")
+        return (
+            now - self.lost.get(username, never) >= self.settings["grace_seconds"]
+            or now - self.absent.get(username, never) >= self.settings["absence_seconds"]
+        )
+
     async def dismiss(self, app: Any, user: Any) -> None:
-        """Stop a user's servers and forget their API tokens. Files and the user's entry stay."""
+        """Stop a user's servers and forget the API tokens of one who is lost. Files and the user's entry stay."""
         for name, spawner in list(user.spawners.items()):
             if spawner.active and not spawner.pending:
-                self.log.warning("Stopping the server %s of a user who is in no VO any more", spawner._log_name)
+                self.log.warning("Stopping the server %s of a user who may not stay", spawner._log_name)
                 # As the hub does when a user stops it.
                 spawner._stop_pending = True
                 try:
@@ -288,7 +384,8 @@ class CheckinAuthenticator(GenericOAuthenticator):
                 finally:
                     spawner._stop_pending = False
         if not user.active:
-            for token in list(user.api_tokens):
+            for token in list(user.api_tokens) if user.name in self.lost else []:
                 user.db.delete(token)
             user.db.commit()
             self.lost.pop(user.name, None)
+            self.absent.pop(user.name, None)

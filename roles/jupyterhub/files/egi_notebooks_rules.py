@@ -19,8 +19,10 @@ IDENTIFIER = "voperson_id"
 PLAIN_NAME = "preferred_username"
 #: What short names look like; 26 letters of base32 are 130 bits.
 SHORT_NAME = re.compile(r"egi[a-z2-7]{26}")
-#: A name becomes a directory, each of its bytes up to three characters of that.
+#: In bytes: a name becomes a directory, each of its bytes up to three of the 255 characters of that.
 MAX_PLAIN_NAME = 80
+#: What is longer is no name at all.
+LONGEST = 1024
 
 
 class Refused(Exception):
@@ -59,23 +61,30 @@ def _is_assured(userinfo: Any, vo: dict[str, Any]) -> bool:
 
 def identifier(userinfo: Any) -> str:
     """Return the identifier that Check-in gives to one person for ever."""
-    return _name(userinfo, IDENTIFIER, 1024)
+    return _name(userinfo, IDENTIFIER)
 
 
 def plain_name(userinfo: Any) -> str:
     """Return the name that a person chose, of which nobody knows whether it is theirs alone."""
-    name = _name(userinfo, PLAIN_NAME, MAX_PLAIN_NAME).lower()
+    name = _name(userinfo, PLAIN_NAME).lower()
+    why = None
     if "/" in name or SHORT_NAME.fullmatch(name):
+        why = "it has a slash or looks like one of our own"
+    elif name != name.strip():
+        why = "it begins or ends with a blank"
+    elif len(name.encode()) > MAX_PLAIN_NAME:
+        why = f"it is longer than {MAX_PLAIN_NAME} bytes"
+    if why:
         raise Refused(
-            f"EGI Check-in calls you {name!r}, which can't be a user name here. Please ask the operators of this "
-            "service to give names by identifier instead."
+            f"EGI Check-in calls you {name!r}, which can't be a user name here: {why}. Please ask the operators of "
+            "this service to give names by identifier instead."
         )
     return name
 
 
-def _name(userinfo: Any, claim: str, longest: int) -> str:
+def _name(userinfo: Any, claim: str) -> str:
     value = userinfo.get(claim) if isinstance(userinfo, dict) else None
-    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > longest:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > LONGEST:
         raise Refused(
             f"EGI Check-in says nothing usable about you in {claim!r}, so this service can't tell who you are. Please "
             "show this to its operators."
@@ -91,5 +100,10 @@ def short_name(identifier: str) -> str:
 
 def display_name(userinfo: Any) -> str:
     """Return what to call a person on a page, nothing if they have no usable name."""
-    name = userinfo.get("name") if isinstance(userinfo, dict) else None
-    return name[:100] if isinstance(name, str) and name.isprintable() else ""
+    return line(userinfo, "name")
+
+
+def line(userinfo: Any, claim: str) -> str:
+    """Return a claim as one short line, nothing if it is of another shape."""
+    value = userinfo.get(claim) if isinstance(userinfo, dict) else None
+    return value[:100] if isinstance(value, str) and value.isprintable() else ""

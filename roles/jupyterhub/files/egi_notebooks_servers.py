@@ -176,12 +176,16 @@ async def store_access_token(spawner: Any, token: str) -> None:
     if found is None:
         metadata = V1ObjectMeta(name=name, labels={"component": "singleuser-access-token"})
         await spawner.api.create_namespaced_secret(spawner.namespace, V1Secret(metadata=metadata, string_data=content))
+    spawner.token_in_file = token
 
 
 async def renew_access_token(user: Any, token: str) -> None:
-    """Write a user's new access token for all their running servers. A failure must not end the session."""
+    """Write a user's access token for all their running servers that have another one, or had it of an earlier hub.
+
+    A failure must not end the session; it is made good the next time.
+    """
     for spawner in user.spawners.values():
-        if spawner.active:
+        if spawner.ready and getattr(spawner, "token_in_file", None) != token:
             try:
                 await store_access_token(spawner, token)
             except (ApiException, OSError) as error:

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who would move from a plain to a short user name, and the move of one of them in the hub.
 
-    python3 egi_notebooks_users.py report
-    python3 egi_notebooks_users.py rename OLD NEW
+    python3 egi_notebooks_users.py report           who moves, and who stays and why
+    python3 egi_notebooks_users.py check OLD NEW    refuse while the user has a server
+    python3 egi_notebooks_users.py rename OLD NEW   may be repeated: an answer can get lost
+    python3 egi_notebooks_users.py which OLD NEW    the name in force
 
 Runs in the hub's pod, called by the playbook egi.notebooks.migrate_users. It goes through the running hub's own API: a
 hub that is awake holds its users in memory, so nobody else may write to its database. The token is that of a service
@@ -53,7 +55,41 @@ class Hub:
         found: list[dict[str, Any]] = []
         while page := self.ask("GET", f"users?limit=100&offset={len(found)}"):
             found += page
-        return [self.ask("GET", f"users/{quote(user['name'], safe='')}") for user in found]
+        return [self.ask("GET", path_of(user["name"])) for user in found]
+
+    def user(self, name: str) -> dict[str, Any] | None:
+        """Return one user, if there is one of this name."""
+        try:
+            return self.ask("GET", path_of(name))
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
+    def which(self, old: str, new: str) -> str:
+        """Return a user's name in force. Nobody but the one who is renamed ever has the new name."""
+        return new if self.user(new) else old
+
+    def check(self, old: str, new: str) -> None:
+        """Refuse to rename a user who has started a server since the report: it would lose its home."""
+        if has_server(self.user(old) or {}):
+            sys.exit(f"{old} has a server, which must be stopped first")
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a user, unless that is done already."""
+        if self.which(old, new) == old:
+            self.check(old, new)
+            self.ask("PATCH", path_of(old), {"name": new})
+
+
+def path_of(name: str) -> str:
+    """Return where the hub has a user."""
+    return f"users/{quote(name, safe='')}"
+
+
+def has_server(user: dict[str, Any]) -> bool:
+    """Whether a user has a server that runs, starts or stops."""
+    return bool(user.get("server") or user.get("servers") or user.get("pending"))
 
 
 def report(users: list[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
@@ -67,14 +103,22 @@ def report(users: list[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
         name, target = user["name"], targets[user["name"]]
         if target is None:
             why = "has not logged in since the hub asks for identifiers"
-        elif user.get("server") or user.get("servers"):
+        elif has_server(user):
             why = "has a server, which must be stopped first"
         elif target in names:
             why = f"would become {target}, who is a user already"
         elif shared[target] > 1:
             why = "is the same person as another user of this hub"
         else:
-            moves.append({"name": name, "new_name": target, "home": escape_slug(name), "new_home": escape_slug(target)})
+            moves.append(
+                {
+                    "name": name,
+                    "new_name": target,
+                    "home": escape_slug(name),
+                    "new_home": escape_slug(target),
+                    "person": _person(user),
+                }
+            )
             continue
         stays.append({"name": name, "why": why})
     return {"moves": moves, "stays": stays}
@@ -87,6 +131,12 @@ def _target(user: dict[str, Any]) -> str | None:
         return None
 
 
+def _person(user: dict[str, Any]) -> str:
+    """Return who it was that logged in by this name, for an operator to judge."""
+    userinfo = user["auth_state"]["oauth_user"]
+    return f"{rules.display_name(userinfo) or 'no name'}, {rules.line(userinfo, 'email') or 'no e-mail address'}"
+
+
 def main(command: str, *names: str) -> None:
     """Do what the command line says."""
     if not TOKEN.exists():
@@ -94,11 +144,14 @@ def main(command: str, *names: str) -> None:
     hub = Hub(API, TOKEN.read_text().strip())
     if command == "report":
         print(json.dumps(report(hub.users())))
+    elif command == "check":
+        hub.check(*names)
     elif command == "rename":
-        old, new = names
-        hub.ask("PATCH", f"users/{quote(old, safe='')}", {"name": new})
+        hub.rename(*names)
+    elif command == "which":
+        print(hub.which(*names))
     else:
-        sys.exit(f"unknown command {command!r}; known are report, rename")
+        sys.exit(f"unknown command {command!r}; known are report, check, rename, which")
 
 
 if __name__ == "__main__":

@@ -215,11 +215,38 @@ def test_users_are_reported_and_renamed_in_the_running_hub(play, hub):
         assert {move["name"]: move["new_name"] for move in report["moves"]}["marta"] == SHORT
         assert {move["home"] for move in report["moves"]} == {"marta", "a-40b-2eeu"}
         assert report["stays"] == []
-        await asyncio.to_thread(api.ask, "PATCH", "users/marta", {"name": SHORT})
+        for _ in range(2):
+            await asyncio.to_thread(api.rename, "marta", SHORT)
+            assert await asyncio.to_thread(api.which, "marta", SHORT) == SHORT
         await browser.log_in("m")
         (again,) = users.report(await asyncio.to_thread(api.users))["moves"]
         assert again["name"] == "a@b.eu"
         assert SHORT in {user.name for user in hub.app.users.values()}
+
+
+@pytest.mark.parametrize("logs_in", [True, False])
+def test_who_was_renamed_has_servers_at_the_new_address(play, hub, logs_in):
+    users = hub.users
+
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        (user,) = hub.app.users.values()
+        assert user.spawner.server.base_url == "/user/marta/"
+        api = users.Hub(f"{browser.base}/hub/api", world.SERVICE_TOKEN)
+        with pytest.raises(SystemExit, match="marta has a server"):
+            await asyncio.to_thread(api.rename, "marta", SHORT)
+        await user.stop()
+        await asyncio.to_thread(api.rename, "marta", SHORT)
+        # Not even if Check-in says nothing in between.
+        hub.checkin.broken = {} if logs_in else {"userinfo": 503}
+        if logs_in:
+            await browser.log_in("m")
+            assert user.url == f"/user/{SHORT}/"
+        assert (await browser.get("/hub/spawn")).code == 302
+        await ready(user)
+        assert user.spawner.server.base_url == f"/user/{SHORT}/"
+        assert f"/user/{SHORT}/" in hub.app.proxy.routes
 
 
 def test_nobody_meets_an_empty_home_because_theirs_was_not_moved(play):
@@ -236,6 +263,10 @@ def test_nobody_meets_an_empty_home_because_theirs_was_not_moved(play):
         # Somebody else of that name has nothing to do with it.
         hub.checkin.people["n"] = person(VO, voperson_id="n@egi.eu")
         assert (await hub.browser().log_in("n")).code == 302
+        # Unless nobody knows whose it is.
+        (marta,) = (user for user in hub.app.users.values() if user.name == "marta")
+        await marta.save_auth_state(None)
+        assert (await hub.browser().log_in("m")).code == 403
 
 
 # --- Staying ---
@@ -257,10 +288,19 @@ async def logged_in(hub, *groups, server=False):
         answer = await browser.get("/hub/spawn")
         assert answer.code == 302, error(answer)
         (user,) = hub.app.users.values()
-        async with asyncio.timeout(10):
-            while not user.spawner.ready:
-                await asyncio.sleep(0.05)
+        await ready(user)
     return browser
+
+
+async def ready(user):
+    """Wait for the user's server."""
+    await until(lambda: user.spawner.ready)
+
+
+async def until(true):
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.05)
 
 
 def is_sent_to_login(response) -> bool:
@@ -287,6 +327,73 @@ def test_who_lost_the_vo_loses_the_session_at_once_and_the_server_after_the_grac
         assert user.api_tokens == []
         assert not hub.login.lost
         assert (await browser.log_in("m")).code == 403
+
+
+SILENCES = [{"userinfo": 503}, {"userinfo": 404}, {"userinfo": 405}]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_who_lost_the_vo_is_not_let_in_because_check_in_fell_silent(play, silence):
+    @play(grace_seconds=0)
+    async def scenario(hub):
+        browser = await logged_in(hub, f"{VO}:role=vm_operator")
+        user = stale(hub)
+        assert user.admin
+        hub.checkin.people["m"] = person("other")
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        assert not user.admin
+        assert {role.name for role in user.roles} == {"user"}
+        assert user.groups == []
+        # Also when nothing of theirs runs any more.
+        await hub.login.watch_user(hub.app, user)
+        assert not hub.login.lost
+        hub.checkin.broken = silence
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        assert is_sent_to_login(await browser.get("/hub/spawn"))
+        assert not user.active
+        hub.checkin.broken = {}
+        hub.checkin.people["m"] = person(f"{VO}:role=vm_operator")
+        assert (await browser.get("/hub/home")).code == 200
+        assert user.admin
+        hub.checkin.broken = silence
+        stale(hub)
+        assert (await browser.get("/hub/home")).code == 200
+
+
+def restarted(hub):
+    """Let the hub know no more than its database does."""
+    for memory in (hub.login.lost, hub.login.absent, hub.login.refused):
+        memory.clear()
+    return stale(hub)
+
+
+def test_a_hub_that_starts_anew_in_a_silence_lets_nobody_in_who_lost_the_vo(play):
+    @play(grace_seconds=600)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        stale(hub)
+        hub.checkin.people["m"] = person("other")
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.checkin.broken = SILENCES[0]
+        user = restarted(hub)
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        hub.login.lost[user.name] -= 601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+
+
+def test_who_must_log_in_anew_must_do_so_in_a_silence_too(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        stale(hub)
+        hub.checkin.tokens.clear()
+        hub.checkin.broken = {"token": 400}
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.checkin.broken = SILENCES[0]
+        assert is_sent_to_login(await browser.get("/hub/home"))
 
 
 def test_who_is_back_in_the_grace_time_goes_on_working(play):
@@ -316,6 +423,39 @@ def test_a_server_that_nobody_looks_at_is_found_too(play):
         assert not user.active
 
 
+def test_a_server_that_does_not_stop_holds_up_nobody_else_s_loss(play, hub, monkeypatch):
+    monkeypatch.setattr(hub.login, "WATCH_SECONDS", 0.05)
+    stopping, goes_on = [], asyncio.Event()
+
+    async def stop(spawner, now=False):
+        stopping.append(spawner.user.name)
+        if len(stopping) <= 6:
+            await goes_on.wait()
+        spawner.runs = False
+
+    @play(grace_seconds=0)
+    async def scenario(hub):
+        logins = "abcdefgh"
+        hub.checkin.people |= {login: person(VO, voperson_id=f"{login}@egi.eu") for login in logins}
+        for login in logins:
+            browser = hub.browser()
+            await browser.log_in(login)
+            await browser.get("/hub/spawn")
+        users = list(hub.app.users.values())
+        for user in users:
+            await ready(user)
+        monkeypatch.setattr(world.NoServer, "stop", stop)
+        hub.checkin.people |= {login: person("other", voperson_id=f"{login}@egi.eu") for login in logins}
+        hub.login._asked.clear()
+        # Six servers hang, more than are asked about at once.
+        await until(lambda: [user.active for user in users].count(False) == 2)
+        assert len(stopping) == 8
+        goes_on.set()
+        await until(lambda: not any(user.active for user in users))
+        # Nobody's was stopped twice.
+        assert len(stopping) == 8
+
+
 def test_nobody_starts_a_server_after_they_lost_the_vo(play):
     @play()
     async def scenario(hub):
@@ -336,7 +476,7 @@ def test_a_provider_in_trouble_changes_nothing_for_those_inside(play):
         hub.checkin.lifetime = 0
         browser = await logged_in(hub, server=True)
         for endpoint in ("userinfo", "token"):
-            for status in (503, 500, 429):
+            for status in (503, 500, 429, 404, 405):
                 user = stale(hub)
                 hub.checkin.broken = {endpoint: status}
                 assert (await browser.get("/hub/home")).code == 200
@@ -344,6 +484,23 @@ def test_a_provider_in_trouble_changes_nothing_for_those_inside(play):
                 await hub.login.watch_user(hub.app, user)
                 assert user.spawner.ready
                 assert not hub.login.lost
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(401, "unauthorized_client"), (400, "unauthorized_client"), (400, "invalid_client")]
+)
+def test_a_provider_that_does_not_know_the_hub_sends_nobody_away(play, status, said):
+    @play()
+    async def scenario(hub):
+        hub.checkin.lifetime = 0
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        hub.checkin.broken, hub.checkin.error = {"token": status}, said
+        assert (await browser.get("/hub/home")).code == 200
+        assert user.spawner.ready
+        assert not hub.login.absent
+        page = await hub.browser().log_in("m")
+        assert page.code == 503
 
 
 def test_no_provider_at_all_changes_nothing_for_those_inside_and_is_told_to_others(play):
@@ -359,6 +516,25 @@ def test_no_provider_at_all_changes_nothing_for_those_inside_and_is_told_to_othe
         page = await hub.browser().log_in("m")
         assert page.code == 503
         assert "EGI Check-in does not answer at the moment" in error(page)
+
+
+def test_many_who_want_to_log_in_are_one_question(play):
+    @play()
+    async def scenario(hub):
+        asked = []
+
+        async def ask(*arguments, **_):
+            asked.append(arguments)
+            await asyncio.sleep(0.2)
+
+        hub.login.httpfetch = ask
+        for _ in range(2):
+            pages = await asyncio.gather(*(hub.browser().get("/hub/oauth_login") for _ in range(8)))
+            assert {page.code for page in pages} == {302}
+        assert len(asked) == 1
+        hub.login._answer_since -= 3
+        await hub.browser().get("/hub/oauth_login")
+        assert len(asked) == 2
 
 
 def test_a_provider_in_trouble_in_the_midst_of_a_login_is_told(play):
@@ -390,6 +566,72 @@ def test_an_expired_refresh_token_means_one_login_and_no_harm_to_the_server(play
         hub.checkin.broken = {}
         assert (await browser.log_in("m")).code == 302
         assert (await browser.get("/hub/home")).code == 200
+
+
+async def without_tokens(hub, **broken):
+    """Somebody with a server whose tokens Check-in refuses since now."""
+    browser = await logged_in(hub, server=True)
+    user = stale(hub)
+    hub.checkin.tokens.clear()
+    hub.checkin.broken = {"token": 400}
+    await hub.login.watch_user(hub.app, user)
+    assert user.spawner.ready
+    hub.checkin.broken = broken
+    return browser, user
+
+
+def test_a_refused_login_is_news_of_somebody_whose_tokens_are_dead(play):
+    @play(grace_seconds=600)
+    async def scenario(hub):
+        browser, user = await without_tokens(hub)
+        hub.checkin.people["m"] = person("other")
+        assert (await browser.log_in("m")).code == 403
+        assert user.name in hub.login.lost
+        # The new tokens know it too, after a restart at the latest.
+        user = restarted(hub)
+        await hub.login.watch_user(hub.app, user)
+        hub.login.lost[user.name] -= 601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+
+
+def test_a_refused_login_is_no_news_of_somebody_else_with_that_name(play):
+    @play(user_names="preferred_username", grace_seconds=0)
+    async def scenario(hub):
+        await logged_in(hub, server=True)
+        (user,) = hub.app.users.values()
+        state = await user.get_auth_state()
+        # A user of a hub that did not ask for identifiers.
+        del state["oauth_user"]["voperson_id"]
+        await user.save_auth_state(state)
+        hub.checkin.people["n"] = person("other", voperson_id="n@egi.eu")
+        assert (await hub.browser().log_in("n")).code == 403
+        assert not hub.login.lost
+        assert user.spawner.ready
+
+
+def test_a_server_does_not_outlive_its_owner_s_absence_for_ever(play):
+    @play(absence_seconds=3600)
+    async def scenario(hub):
+        browser, user = await without_tokens(hub)
+        hub.login.absent[user.name] -= 3000
+        assert (await browser.log_in("m")).code == 302
+        stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert not hub.login.absent
+        hub.checkin.tokens.clear()
+        hub.checkin.broken = {"token": 400}
+        stale(hub)
+        token = user.new_api_token()
+        await hub.login.watch_user(hub.app, user)
+        assert user.spawner.ready
+        hub.login.absent[user.name] -= 3601
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+        # They are not known to have lost anything.
+        hub.checkin.broken = {}
+        await browser.log_in("m")
+        assert (await hub.browser().get("/hub/api/user", Authorization=f"token {token}")).code == 200
 
 
 def test_a_token_is_renewed_at_half_its_time_for_the_same_scopes(play):
@@ -432,6 +674,70 @@ def test_a_renewed_token_reaches_the_running_server(play, hub, monkeypatch):
         assert stored[-1] == (SHORT, (await user.get_auth_state())["access_token"])
         # The server's own environment has none.
         assert "access-" not in str(user.spawner.get_env())
+
+
+@pytest.fixture
+def written(hub, monkeypatch):
+    """The access tokens in users' files; a write fails as long as there is something in ``written.broken``."""
+
+    class Api:
+        broken = False
+        file = None
+
+        async def patch_namespaced_secret(self, name, namespace, body):
+            if self.broken:
+                raise OSError("no route to the cluster")
+            self.file = body["stringData"]["access_token"]
+            return body
+
+    api = Api()
+    for name, value in {"api": api, "namespace": "x", "pod_name": "y"}.items():
+        monkeypatch.setattr(world.NoServer, name, value, raising=False)
+    return api
+
+
+def test_a_new_login_reaches_the_running_server(play, written):
+    @play(offline_access=True, access_token_file=True)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        await browser.log_in("m")
+        user = stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert written.file == (await user.get_auth_state())["access_token"]
+        # What is in the file already is not written again.
+        written.file = None
+        hub.login._asked.clear()
+        await hub.login.watch_user(hub.app, user)
+        assert written.file is None
+
+
+def test_a_token_that_could_not_be_written_is_written_at_the_next_check(play, written):
+    @play(offline_access=True, access_token_file=True)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        written.broken = True
+        assert (await browser.get("/hub/home")).code == 200
+        assert written.file is None
+        written.broken = False
+        stale(hub)
+        await hub.login.watch_user(hub.app, user)
+        assert written.file == (await user.get_auth_state())["access_token"]
+
+
+def test_a_refresh_token_for_one_use_outlives_a_userinfo_that_fails(play):
+    @play()
+    async def scenario(hub):
+        hub.checkin.unspent = set()
+        hub.checkin.lifetime = 0
+        browser = await logged_in(hub)
+        stale(hub)
+        hub.checkin.broken = {"userinfo": 503}
+        assert (await browser.get("/hub/home")).code == 200
+        hub.checkin.broken = {}
+        user = stale(hub)
+        assert (await browser.get("/hub/home")).code == 200
+        assert (await user.get_auth_state())["refresh_token"] in hub.checkin.unspent
 
 
 def test_a_refresh_token_for_one_use_is_used_once(play):

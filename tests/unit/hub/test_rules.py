@@ -127,7 +127,7 @@ def test_an_identifier_that_is_none_is_refused_with_a_sentence(hub, value):
 
 
 @pytest.mark.parametrize(
-    "value", ["Žofía.Ω", "a@b.eu", "x-y", "Marta M.", "..", "a'b\"<c>", "x" * 80, "\U0001f600" * 20]
+    "value", ["Žofía.Ω", "a@b.eu", "x-y", "Marta M.", "..", "a'b\"<c>", "x" * 80, "ж" * 40, "\U0001f600" * 20]
 )
 def test_a_legal_plain_name_makes_a_server(hub, value):
     """Case 4: the directory is valid and belongs to this name alone."""
@@ -139,7 +139,24 @@ def test_a_legal_plain_name_makes_a_server(hub, value):
     assert is_valid_label(safe_slug(name, max_length=48))
 
 
-@pytest.mark.parametrize("value", ["https://id.example.org/0000-1", "a/b", "x" * 81, "a\nb", None, ["x"]])
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (" marta", "begins or ends with a blank"),
+        ("marta\u0020", "begins or ends with a blank"),
+        ("a/b", "slash"),
+        ("x" * 81, "longer than 80 bytes"),
+        ("ж" * 43, "longer than 80 bytes"),
+        # Two bytes each, and three as small letters.
+        ("Ⱥ" * 40, "longer than 80 bytes"),
+    ],
+)
+def test_a_plain_name_that_is_refused_is_told_why(hub, value, why):
+    with pytest.raises(hub.rules.Refused, match=why):
+        hub.rules.plain_name({"preferred_username": value})
+
+
+@pytest.mark.parametrize("value", ["https://id.example.org/0000-1", "a/b", "x" * 2000, "a\nb", None, ["x"]])
 def test_another_plain_name_is_refused_with_a_sentence(hub, value):
     with pytest.raises(hub.rules.Refused, match=r"operators"):
         hub.rules.plain_name({"preferred_username": value})

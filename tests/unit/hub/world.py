@@ -38,6 +38,9 @@ class Checkin:
         self.lifetime = 3600
         #: What each endpoint answers in place of its own answer.
         self.broken: dict[str, int] = {}
+        self.error = "invalid_grant"
+        #: The refresh tokens that are good for one more use, if they are for one use alone.
+        self.unspent: set[str] | None = None
         self.port = random_port()
         self.server: HTTPServer | None = None
 
@@ -52,10 +55,14 @@ class Checkin:
     def grant(self, login: str) -> dict[str, Any]:
         token = f"access-{login}-{len(self.tokens)}"
         self.tokens[token] = login
+        refresh_token = f"refresh-{login}"
+        if self.unspent is not None:
+            refresh_token += f"-{len(self.tokens)}"
+            self.unspent.add(refresh_token)
         return {
             "access_token": token,
             "token_type": "Bearer",
-            "refresh_token": f"refresh-{login}",
+            "refresh_token": refresh_token,
             "id_token": f"id-{login}",
             "expires_in": self.lifetime,
         }
@@ -71,7 +78,7 @@ class Answer(web.RequestHandler):
         status = self.checkin.broken.get(self.request.path.rpartition("/")[2])
         if status:
             self.set_status(status)
-            self.finish({"error": "invalid_grant"})
+            self.finish({"error": self.checkin.error})
 
     def get(self) -> None:
         if self.request.path == f"{PROTOCOL}/userinfo":
@@ -86,8 +93,14 @@ class Answer(web.RequestHandler):
     def post(self) -> None:
         form = {key: values[0].decode() for key, values in self.request.body_arguments.items()}
         self.checkin.asked.append((form["grant_type"], form))
-        login = form["code"] if form["grant_type"] == "authorization_code" else form["refresh_token"][len("refresh-") :]
-        self.finish(self.checkin.grant(login))
+        spent = form.get("refresh_token")
+        if spent and self.checkin.unspent is not None:
+            if spent not in self.checkin.unspent:
+                self.set_status(400)
+                self.finish({"error": "invalid_grant"})
+                return
+            self.checkin.unspent.remove(spent)
+        self.finish(self.checkin.grant(spent.split("-")[1] if spent else form["code"]))
 
 
 class NoProxy(Proxy):

@@ -70,6 +70,7 @@ def test_the_least_settings_make_a_whole_login():
             ],
             "user_names": "voperson_id",
             "grace_seconds": 600,
+            "absence_seconds": 43200,
             "access_token_file": False,
         },
     }
@@ -182,6 +183,7 @@ def test_optional_settings():
         ({"user_names": "sub"}, "user_names is 'sub'; allowed are voperson_id, preferred_username"),
         ({"recheck_seconds": 5}, "recheck_seconds is 5; allowed is a whole number of seconds, at least 10"),
         ({"grace_seconds": True}, "grace_seconds is True; allowed is a whole number of seconds, at least 0"),
+        ({"absence_seconds": "12h"}, "absence_seconds is '12h'; allowed is a whole number of seconds, at least 0"),
         ({"access_token_file": True}, "access_token_file is True and offline_access is False; allowed is both"),
         ({"vos": [{"name": "vo", "role": ["x"]}]}, "vos[0]: unknown key 'role'; did you mean 'roles'?"),
         ({"vos": [{"name": "vo", "roles": "x"}]}, "vos[0].roles is 'x'; allowed is a list of texts"),
