@@ -88,6 +88,10 @@ ansible_facts:
           description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, empty if none.
           type: str
           sample: 1.36.3
+        python_kubernetes:
+          description: Whether the Python client of Kubernetes is installed as a Debian package.
+          type: bool
+          sample: true
         packages_interrupted:
           description: Whether dpkg was stopped in the middle, as by a power cut, or is at work right now.
           type: bool
@@ -246,6 +250,7 @@ def system() -> dict:
         "processors": os.cpu_count(),
         "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
         "kubelet_version": kubelet_version(),
+        "python_kubernetes": os.path.isdir(ROOT + "/usr/lib/python3/dist-packages/kubernetes/client"),
         "packages_interrupted": any(
             os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
         ),

@@ -36,6 +36,7 @@ MACHINE = {
     "processors": 2,
     "is_node": False,
     "kubelet_version": "",
+    "python_kubernetes": False,
     "packages_interrupted": False,
     "swap": {"active": [], "fstab": [], "units": []},
     "addresses": [ETH0, ETH1],

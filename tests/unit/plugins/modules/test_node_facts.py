@@ -92,6 +92,7 @@ def test_system(machine):
         "memory_mb": 3932,
         "processors": 0,
         "is_node": False,
+        "python_kubernetes": False,
         "packages_interrupted": False,
         "kubelet_version": "",
     }
@@ -99,6 +100,8 @@ def test_system(machine):
     machine({"run/systemd/system/x": "", "etc/kubernetes/kubelet.conf": ""})
     assert node_facts.system()["service_manager"] == "systemd"
     assert node_facts.system()["is_node"]
+    machine({"usr/lib/python3/dist-packages/kubernetes/client/__init__.py": ""})
+    assert node_facts.system()["python_kubernetes"]
     for record, version in (('{"version": "1.36.3"}', "1.36.3"), ('{"version": "1.3', ""), ("{}", "")):
         machine({"var/lib/egi-notebooks/artifacts/kubelet.json": record})
         assert node_facts.system()["kubelet_version"] == version
