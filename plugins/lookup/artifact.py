@@ -88,6 +88,7 @@ import re
 
 import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
 MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "meta" / "artifacts.yml"
@@ -101,7 +102,8 @@ REQUIRED = {"files": {"version", "url"}, "images": {"version", "image"}}
 def load_manifest(path: pathlib.Path = MANIFEST) -> dict[str, dict]:
     """Return the manifest's entries by name, each with its kind, or say what is wrong with the file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # By libyaml where it is there: each of Ansible's workers reads it anew.
+        content = yaml_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise AnsibleError(f"The artifact manifest {path} cannot be read: {error}") from error
     if not isinstance(content, dict) or set(content) != set(KEYS):
