@@ -194,31 +194,27 @@ def state_of(path: str) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns]
 
 
-def is_installed(artifact: dict, record_path: str) -> bool:
-    """Tell whether record and files say that exactly this artifact is in place."""
+def recorded(artifact: dict, record_path: str) -> dict | None:
+    """Return the record of what was installed at the artifact's path, if the files are still as it says."""
     try:
         with open(record_path, encoding="utf-8") as stream:
             record = json.load(stream)
-        pinned = artifact["checksum"].removeprefix("sha256:")
-        return (
-            record["url"] == artifact["url"]
-            and record["path"] == artifact["path"]
-            and ("://" in pinned or not pinned or pinned.lower() == record["sha256"])
-            and all(state_of(path) == state for path, state in record["files"].items())
-        )
-    except (OSError, ValueError, KeyError, AttributeError):
-        return False
-
-
-def files_in_place(artifact: dict, record_path: str, sha256: str) -> dict | None:
-    """Return what the record says of the files, if the same bytes are there already, from another address."""
-    try:
-        with open(record_path, encoding="utf-8") as stream:
-            record = json.load(stream)
-        same = record["sha256"] == sha256 and record["path"] == artifact["path"]
-        return record["files"] if same and all(state_of(p) == s for p, s in record["files"].items()) else None
+        found = {name: record[name] for name in ("url", "path", "sha256", "files")}
+        same = found["path"] == artifact["path"]
+        return found if same and all(state_of(path) == state for path, state in found["files"].items()) else None
     except (OSError, ValueError, KeyError, AttributeError):
         return None
+
+
+def is_installed(artifact: dict, record_path: str) -> bool:
+    """Tell whether record and files say that exactly this artifact is in place."""
+    record = recorded(artifact, record_path)
+    pinned = artifact["checksum"].removeprefix("sha256:")
+    return (
+        record is not None
+        and record["url"] == artifact["url"]
+        and ("://" in pinned or not pinned or pinned.lower() == record["sha256"])
+    )
 
 
 def install(artifact: dict, record_path: str, timeout: int) -> None:
@@ -239,8 +235,11 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
             raise InstallError(
                 f"{artifact['url']} has SHA-256 {found.hexdigest()}, expected is {expected}; nothing was installed."
             )
-        files = files_in_place(artifact, record_path, found.hexdigest())
-        if files is None:
+        # The same bytes from another address are in place already.
+        record = recorded(artifact, record_path)
+        if record and record["sha256"] == found.hexdigest():
+            files = record["files"]
+        else:
             if artifact["unpack"]:
                 paths = unpack(temporary, directory)
             else:
