@@ -5,7 +5,7 @@ TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
 .PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity test-destroy \
-  test-packages test without-lab benchmark
+  test-packages test without-lab benchmark fuzz
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .
@@ -61,3 +61,6 @@ without-lab: $(VENV_READY)
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python benchmarks/run.py
+
+fuzz: $(VENV_READY)  ## a million broken URNs for the parser of entitlements, and its speed
+	python benchmarks/fuzz_entitlement.py
