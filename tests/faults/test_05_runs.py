@@ -47,7 +47,9 @@ def test_a_dry_run_shows_the_one_real_change_and_makes_none(lab):
     before = picture(lab)
     result = playbook("service", "--check", "--diff", *extra(jupyterhub_user_memory_limit="1100M"))
     assert result.status == 0, result.failures
-    assert [change.split(": ", 1)[1] for change in result.changes] == ["Deploy the hub and wait until it answers"]
+    assert [change.split(": ", 1)[1] for change in result.changes] == [
+        "egi.notebooks.jupyterhub : Deploy the hub and wait until it answers"
+    ]
     assert differences(before, picture(lab)) == {}
 
 

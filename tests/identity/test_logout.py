@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from checkin_client import CALLBACK, TIMEOUT, Client, follow, login
-from people import VO, asks_for_a_password, urn
+from checkin_client import BASE_URL, CALLBACK, TIMEOUT, Client, follow, login
+from people import VO, asks_for_a_password, client_attributes, urn
 
 
 def test_after_logout_check_in_asks_who_it_is(lab, person):
@@ -20,3 +20,14 @@ def test_after_logout_check_in_asks_who_it_is(lab, person):
     assert page.status_code == 200
     assert asks_for_a_password(lab, member.http)
     member.log_in()
+
+
+def test_an_address_that_check_in_does_not_know_is_its_own_page_and_the_hub_s_session_is_over(lab, person):
+    """The other half of case 7: the site has set post_logout_redirect_url, but nobody registered it."""
+    with client_attributes(**{"post.logout.redirect.uris": "https://elsewhere.lab.test/"}):
+        member = person(urn(VO)).log_in()
+        page = follow(member.http, member.http.get(f"{lab.url}/hub/logout", allow_redirects=False, timeout=TIMEOUT))
+        assert page.url.startswith(BASE_URL), page.url
+        assert page.status_code == 400
+        assert "Invalid redirect uri" in page.text
+        assert member.is_sent_to_login()

@@ -145,3 +145,15 @@ def test_each_claim_admits_alone(person, claim):
     other = {"entitlements": "eduperson_entitlement", "eduperson_entitlement": "entitlements"}[claim]
     with mapper(other, other, **{"claim.name": "something_else"}):
         assert person(urn(VO)).visit().status_code == 200
+
+
+def test_a_stale_tab_and_many_entitlements_keep_nobody_out(lab, person):
+    """Case 9 on the whole way: a tab whose session is over begins a login every few seconds."""
+    member = person(*(urn(f"vo-{number}.example.org") for number in range(119)), urn(VO))
+    for _ in range(60):
+        answer = member.http.get(f"{lab.url}/hub/oauth_login", allow_redirects=False, timeout=TIMEOUT)
+        assert answer.status_code == 302
+    member.log_in()
+    # As much as browsers send with the cookies of other services of the site's domain.
+    others = {"Cookie": f"others={'x' * 16_000}"}
+    assert member.api.get(f"{lab.url}/hub/api/user", headers=others, timeout=TIMEOUT).status_code == 200

@@ -312,6 +312,23 @@ def test_the_database_survives_its_claim(render_role):
     assert again["claimRef"] == spec["claimRef"] | {"uid": None, "resourceVersion": None}
 
 
+def test_only_objects_that_the_cluster_has_otherwise_are_made(render_role):
+    def to_make(*items):
+        cluster = {"stdout": json.dumps({"items": [*NODES, *items]})}
+        variables = SITE | {"__jupyterhub_cluster": cluster}
+        return [item["kind"] for item in render_role("jupyterhub", "__jupyterhub_objects_to_make", **variables)]
+
+    cluster = {"stdout": json.dumps({"items": NODES})}
+    wanted = render_role("jupyterhub", "__jupyterhub_objects", **SITE | {"__jupyterhub_cluster": cluster})
+    assert to_make() == ["Namespace", "PersistentVolume"]
+    # The API adds what it likes.
+    namespace, volume = ({**item, "metadata": {**item["metadata"], "uid": "1"}, "status": {}} for item in wanted)
+    assert to_make(namespace, volume) == []
+    namespace["metadata"] = namespace["metadata"] | {"labels": {}}
+    assert to_make(namespace, volume) == ["Namespace"]
+    assert to_make(volume | {"status": {"phase": "Released"}}) == ["Namespace", "PersistentVolume"]
+
+
 #: What is wrong, the variables, and the beginning of the one line that says so.
 REFUSED = {
     "no_domain": ({"egi_notebooks_domain": ""}, 'egi_notebooks_domain is ""; allowed is'),
