@@ -55,11 +55,7 @@ class FaultyLab(Lab):
 
     def kubectl_apply(self, document: dict | list[dict]) -> None:
         documents = document if isinstance(document, list) else [document]
-        self.run(
-            "master",
-            "kubectl --kubeconfig=/etc/kubernetes/admin.conf apply --filename=-",
-            yaml.safe_dump_all(documents),
-        )
+        self.run("master", f"{KUBECTL} apply --filename=-", yaml.safe_dump_all(documents))
 
     def revision(self) -> int:
         """The revision of the hub's Helm release, which must be deployed."""
