@@ -96,6 +96,11 @@ ansible_facts:
           description: Whether dpkg was stopped in the middle, as by a power cut, or is at work right now.
           type: bool
           sample: false
+        container_engines:
+          description: Programs of container engines that the system's packages have brought.
+          type: list
+          elements: str
+          sample: [/usr/bin/dockerd]
         swap:
           description: Swap, and what brings it at the next start of the machine.
           type: dict
@@ -217,6 +222,8 @@ UNIT_FOLDERS = (
 #: Services that make and use swap by themselves.
 SWAP_SERVICES = {"dphys-swapfile", "swapspace", "systemd-swap", "zram-config", "zram-swap", "zramswap"}
 TIME_ERROR = 5
+#: Where packages put container engines; artifact_install puts ours elsewhere.
+CONTAINER_ENGINES = ("/usr/bin/containerd", "/usr/bin/crio", "/usr/bin/dockerd")
 
 
 def read(path: str) -> str:
@@ -254,6 +261,7 @@ def system() -> dict:
         "packages_interrupted": any(
             os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
         ),
+        "container_engines": [path for path in CONTAINER_ENGINES if os.path.exists(ROOT + path)],
     }
 
 

@@ -348,7 +348,12 @@ REFUSED = {
     ),
     "no_secret_file": (
         {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "/no/file"},
-        'jupyterhub_oauth_client_secret_file is "/no/file"; allowed is a file',
+        'jupyterhub_oauth_client_secret_file is "/no/file"; allowed is the whole path of a file',
+    ),
+    # It is there, seen from where the run begins; Ansible would look for it beside the playbook.
+    "relative_file": (
+        {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "README.md"},
+        'jupyterhub_oauth_client_secret_file is "README.md"; allowed is the whole path of a file',
     ),
     "no_ca_file": (
         {"jupyterhub_oauth_ca_file": "/no/ca"},

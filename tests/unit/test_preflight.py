@@ -38,6 +38,7 @@ MACHINE = {
     "kubelet_version": "",
     "python_kubernetes": False,
     "packages_interrupted": False,
+    "container_engines": [],
     "swap": {"active": [], "fstab": [], "units": []},
     "addresses": [ETH0, ETH1],
     "default_ipv4": ETH0,
@@ -90,6 +91,7 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
         port(9100, "node_exporter"),
         port(80, "traefik"),
         port(443, "traefik"),
+        port(9101, "traefik"),
         port(2049, ""),
     ]
     facts = {
@@ -129,6 +131,14 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
         (
             {"listeners": [port(10250, "k3s-server"), port(9100, "prometheus-node"), port(10256, "")]},
             "port 10250 by k3s-server, 9100 by prometheus-node, 10256 by the kernel is taken; allowed are Kubernetes",
+        ),
+        (
+            {"listeners": [port(9100, "node_exporter"), port(10250, "kubelet")]},
+            "port 9100 by node_exporter is taken; allowed are Kubernetes and this collection's own node_exporter alone",
+        ),
+        (
+            {"container_engines": ["/usr/bin/containerd", "/usr/bin/dockerd"]},
+            "/usr/bin/containerd, /usr/bin/dockerd is there already; allowed is a machine without a container engine",
         ),
         (
             {"clock": MACHINE["clock"] | {"skew": -7.5, "synchronised": False}},
@@ -227,7 +237,10 @@ def test_the_edge_s_ports_are_traefik_s(say):
     facts = {"listeners": [port(80, "nginx"), port(443, "nginx"), port(22, "sshd")]}
     assert say("kube_worker", facts) == []
     (problem,) = say("kube_worker", facts, kube_worker_labels={"egi.eu/edge": "true"})
-    assert problem.startswith("port 80 by nginx, 443 by nginx is taken; allowed on an edge is Traefik alone")
+    assert problem.startswith("port 80 by nginx, 443 by nginx is taken; allowed on an edge is the Traefik of this")
+    # Of another one than ours, as nothing of ours runs before the machine is a node.
+    (problem,) = say("kube_worker", {"listeners": [port(80, "traefik")]}, kube_worker_labels={"egi.eu/edge": "true"})
+    assert problem.startswith("port 80 by traefik is taken; allowed on an edge is the Traefik of this")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +280,34 @@ def test_clients_mount_by_addresses_of_their_own(say):
     assert "203.0.113.7 is the address here and no address of the machine itself" in problem
     # Of c this run knows nothing.
     assert say("nfs_server", others={"b": client}, __nfs_server_names=names) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "leads_to", "sentences"),
+    [
+        ({}, "203.0.113.7", []),
+        ({"egi_notebooks_node": MACHINE}, "192.0.2.11", []),
+        ({"egi_notebooks_node": MACHINE}, "127.0.1.1", []),
+        (
+            {"egi_notebooks_node": MACHINE},
+            "203.0.113.7",
+            ['nfs_volumes_server is "d", which leads to 203.0.113.7 and to no address of d itself; allowed is one by'],
+        ),
+    ],
+)
+def test_users_mount_from_an_address_of_the_nfs_server_s_own(render_role, facts, leads_to, sentences):
+    site = {"groups": GROUPS, "hostvars": {"d": {"ansible_facts": facts}}}
+    answer = {"rc": 0, "stdout_lines": [f"{leads_to}     STREAM d", f"{leads_to}     DGRAM"]}
+    problems = render_role("nfs_volumes", "__nfs_volumes_bad_inputs", **site, __nfs_volumes_lookup=answer)
+    assert len(problems) == len(sentences)
+    assert all(map(str.startswith, problems, sentences))
+
+
+def test_users_mount_from_the_address_that_the_inventory_names(render_role):
+    site = {"groups": GROUPS, "hostvars": {"d": {"kube_node_address": "192.0.2.11"}}}
+    assert render_role("nfs_volumes", "nfs_volumes_server", **site) == "192.0.2.11"
+    assert render_role("nfs_volumes", "nfs_volumes_server", **(site | {"hostvars": {"d": {}}})) == "d"
+    assert render_role("nfs_volumes", "nfs_volumes_server", groups={}, hostvars={}) == ""
 
 
 def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):
@@ -326,7 +367,7 @@ INVENTORY = {
             "gone": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9},
         }
     },
-    "nfs_servers": {"hosts": {"n": {"nfs_server_path": "homes"}}},
+    "nfs_servers": {"hosts": {"n": {"nfs_server_path": "homes"}, "n2": {}}},
     "cooks": {"hosts": {"stranger": {}}},
 }
 
@@ -377,6 +418,7 @@ def test_one_run_tells_all_about_all_hosts(root, tmp_path):
         "^odd: kube_node stopped its checks: .*kube_node_minimum_memory",
         "^gone: machine does not answer: .*port 9",
         '^n: nfs_server_path is "homes"; allowed is an absolute path',
+        "^nfs_servers has n, n2; allowed is one machine, or nfs_volumes_server says whose export users get",
         "^m, e, w: http://127.0.0.1:9 does not answer",
         "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use to this host: .*; open the way to it",
     ):

@@ -94,12 +94,15 @@ def test_system(machine):
         "is_node": False,
         "python_kubernetes": False,
         "packages_interrupted": False,
+        "container_engines": [],
         "kubelet_version": "",
     }
     assert system["processors"] >= 1
     machine({"run/systemd/system/x": "", "etc/kubernetes/kubelet.conf": ""})
     assert node_facts.system()["service_manager"] == "systemd"
     assert node_facts.system()["is_node"]
+    machine({"usr/bin/dockerd": "", "usr/local/bin/containerd": ""})
+    assert node_facts.system()["container_engines"] == ["/usr/bin/dockerd"]
     machine({"usr/lib/python3/dist-packages/kubernetes/client/__init__.py": ""})
     assert node_facts.system()["python_kubernetes"]
     for record, version in (('{"version": "1.36.3"}', "1.36.3"), ('{"version": "1.3', ""), ("{}", "")):
