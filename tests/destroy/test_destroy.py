@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from access import Lab
 from runs import playbook
+from test_bad_input import refused
 
 CONFIRMED = ("--extra-vars", "egi_notebooks_destroy_confirm=notebooks.lab.test")
 KEPT = "/srv/homes/someone/kept"
@@ -24,6 +27,12 @@ def lab() -> Lab:
 
 
 @pytest.fixture(scope="module")
+def without_edge(lab):
+    """The cluster after one of its nodes was destroyed."""
+    return playbook("destroy", *CONFIRMED, "--limit", "edge.lab.test")
+
+
+@pytest.fixture(scope="module")
 def destroyed(lab):
     lab.host("nfs").check_output(f"install -D /dev/null {KEPT} && echo mine >{KEPT}")
     return playbook("destroy", *CONFIRMED)
@@ -37,8 +46,46 @@ def test_without_the_service_s_name_nothing_is_destroyed(lab):
     assert lab.host("master").file("/etc/kubernetes/admin.conf").exists
 
 
+def nodes(lab) -> list[str]:
+    return [node["metadata"]["name"] for node in lab.get("nodes")]
+
+
+def test_a_node_that_keeps_data_is_not_taken_from_a_cluster_that_goes_on(lab):
+    result = playbook("destroy", *CONFIRMED, "--limit", "worker.lab.test")
+    refused(result, ["worker.lab.test", "jupyterhub-hub-db"], ["worker.lab.test", "monitoring-prometheus"])
+    (worker,) = lab.get("node", "worker.lab.test")
+    assert "unschedulable" not in worker["spec"]
+
+
+def test_a_path_that_would_take_others_files_is_refused():
+    given = {"egi_notebooks_destroy_data": True, "jupyterhub_db_path": "/", "prometheus_path": "/var/lib/.."}
+    result = playbook("destroy", *CONFIRMED, "--extra-vars", json.dumps(given))
+    refused(result, ["jupyterhub_db_path", '"/"'], ["prometheus_path", '"/var/lib/.."'])
+
+
+def test_a_dry_run_takes_no_node(lab):
+    result = playbook("destroy", *CONFIRMED, "--limit", "edge.lab.test", "--check")
+    assert result.status == 0, result.failures
+    (edge,) = lab.get("node", "edge.lab.test")
+    assert "unschedulable" not in edge["spec"]
+
+
+def test_one_node_leaves_the_cluster(lab, without_edge):
+    assert without_edge.status == 0, without_edge.failures
+    assert nodes(lab) == ["master.lab.test", "worker.lab.test"]
+    assert not lab.host("edge").file("/etc/kubernetes").exists
+
+
+def test_a_node_that_the_cluster_does_not_know_is_no_error(lab, without_edge):
+    again = playbook("destroy", *CONFIRMED, "--limit", "edge.lab.test")
+    assert again.status == 0, again.failures
+    assert again.changes == []
+    assert nodes(lab) == ["master.lab.test", "worker.lab.test"]
+
+
 def test_the_run_succeeds(destroyed):
     assert destroyed.status == 0, destroyed.failures
+    assert "jupyterhub-hub-db stays on worker.lab.test in /var/lib/egi-notebooks/hub" in destroyed.output
 
 
 @pytest.mark.parametrize("node", NODES)

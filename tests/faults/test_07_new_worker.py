@@ -23,7 +23,10 @@ RESET = (
 
 @pytest.fixture
 def worker_of_no_cluster(lab):
-    """The worker as a machine that the cluster doesn't know, and no token to join by."""
+    """The worker as a machine that the cluster doesn't know, and no token to join by.
+
+    Not by destroy.yml, which refuses the lab's only worker: it keeps the hub's database.
+    """
     lab.kubectl(
         "drain", WORKER.fqdn, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=150s"
     )  # fmt: skip
