@@ -30,7 +30,8 @@ def status(lab, address: str, url: str) -> str:
 
 @pytest.fixture
 def opened(lab):
-    command = [*OUTSIDE, sys.executable, "-m", "lab", "open"]
+    # Whoever starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+    command = ["env", "--default-signal=INT", *OUTSIDE, sys.executable, "-m", "lab", "open"]
     # Another mount namespace has another working directory.
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
