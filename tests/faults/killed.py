@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from access import OUTPUT, PROJECT
@@ -34,9 +35,13 @@ def start(name: str, *arguments: str) -> subprocess.Popen:
 
 
 def kill(run: subprocess.Popen) -> None:
-    """End the run and all its workers at once."""
+    """End the run and all its workers at once. Each worker has a session of its own, with its ssh in it."""
     if run.poll() is None:
+        listed = subprocess.run(["pgrep", "--parent", str(run.pid)], capture_output=True, text=True, check=False)
         os.killpg(run.pid, signal.SIGKILL)
+        for worker in listed.stdout.split():
+            with suppress(ProcessLookupError):
+                os.killpg(int(worker), signal.SIGKILL)
     run.wait(timeout=30)
 
 
