@@ -50,8 +50,11 @@ def _mirror_tree(parts: dict[str, Path]) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """What commands inside the lab's network find: the state folder, the tools of this Python, the lab's CA."""
-    ca = str(STATE / "ca/ca.crt")
+    """What commands inside the lab's network find: the state folder, the tools of this Python, the lab's CA and key.
+
+    The key is not the inventory's, as Ansible would look the state folder up anew in each task on each host.
+    """
+    ca, ssh = str(STATE / "ca/ca.crt"), STATE / "ssh"
     return os.environ | {
         "EGI_NOTEBOOKS_LAB": str(STATE),
         "EGI_NOTEBOOKS_CACHE": str(CACHE),
@@ -60,6 +63,8 @@ def environment() -> dict[str, str]:
         "CURL_CA_BUNDLE": ca,
         "REQUESTS_CA_BUNDLE": ca,
         "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+        "ANSIBLE_PRIVATE_KEY_FILE": str(ssh / "id_ed25519"),
+        "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={ssh / 'known_hosts'} -o IdentitiesOnly=yes",
     }
 
 
