@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -49,6 +53,72 @@ def render_role() -> Callable[..., Any]:
         return json.loads(templar.template(trust("{{ (" + expression + ") | to_json }}")))
 
     return render
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a run of ansible-playbook: its exit status, all that it said, and the JSON callback's report."""
+
+    status: int
+    output: str
+    report: dict[str, Any]
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """The task and the message of each failure, rescued ones too."""
+        return [
+            (task["task"]["name"], answer["msg"])
+            for play in self.report["plays"]
+            for task in play["tasks"]
+            for answer in task["hosts"].values()
+            if answer.get("failed")
+        ]
+
+
+@pytest.fixture(scope="session")
+def ansible_playbook() -> Callable[..., Played]:
+    """Return a function that runs a playbook on hosts that are this machine.
+
+    ``ansible_playbook(folder, "destroy", "--check", groups={"masters": {"hosts": {"m": {}}}}, site={...}, tools=bin)``:
+    a playbook of the collection by its name or any by its path, the inventory's groups and the variables of all hosts,
+    and a folder whose programs come before the machine's. The inventory is left in `folder`.
+    """
+    local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
+
+    def run(
+        folder: pathlib.Path,
+        playbook: str | pathlib.Path,
+        *arguments: str,
+        groups: dict[str, Any],
+        site: dict[str, Any] | None = None,
+        tools: pathlib.Path | None = None,
+    ) -> Played:
+        inventory = folder / "hosts.json"
+        inventory.write_text(json.dumps({"all": {"vars": local | (site or {}), "children": groups}}))
+        path = playbook if isinstance(playbook, pathlib.Path) else ROOT / f"playbooks/{playbook}.yml"
+        result = subprocess.run(
+            [sys.executable, "-m", "ansible.cli.playbook", "-i", inventory, *arguments, path],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ
+            | {
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+                "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+                "ANSIBLE_TIMEOUT": "5",
+                "PATH": f"{tools}:{os.environ['PATH']}" if tools else os.environ["PATH"],
+                "no_proxy": "*",
+            },
+        )
+        output = result.stdout + result.stderr
+        assert "{" in result.stdout, output
+        assert "Traceback" not in output
+        report = json.JSONDecoder().raw_decode(result.stdout[result.stdout.find("{") :])[0]
+        return Played(result.returncode, output, report)
+
+    return run
 
 
 def trust(template: str) -> str:

@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import subprocess
-import sys
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -131,36 +128,24 @@ def test_what_the_site_s_variables_name_is_deleted(say):
 
 
 @pytest.fixture
-def refusal(root, tmp_path):
+def refusal(ansible_playbook, tmp_path):
     """Return a function that runs the playbook for one worker, dry, and gives what it failed with."""
     kubectl = tmp_path / "bin/kubectl"
     kubectl.parent.mkdir()
     (tmp_path / "admin.conf").touch()
-    local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-    settings = {"egi_notebooks_domain": "n.example.org", "egi_notebooks_kubeconfig": str(tmp_path / "admin.conf")}
+    site = {"egi_notebooks_domain": "n.example.org", "egi_notebooks_kubeconfig": str(tmp_path / "admin.conf")}
     groups = {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in GROUPS.items()}
-    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"vars": local | settings, "children": groups}}))
+    confirmed = ("--check", "--limit", "w", "-e", "egi_notebooks_destroy_confirm=n.example.org")
 
     def run(answer: dict, *arguments: str) -> tuple[list[str], str]:
         kubectl.write_text(f"#!/bin/sh\necho \"$*\" >>$0.log\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
         kubectl.chmod(0o755)
-        result = subprocess.run(
-            [sys.executable, "-m", "ansible.cli.playbook", "-i", str(tmp_path / "hosts.json"), "--check",
-             "--limit", "w", "-e", "egi_notebooks_destroy_confirm=n.example.org", *arguments,
-             str(root / "playbooks/destroy.yml")],
-            cwd=root, capture_output=True, text=True, check=False,
-            env=os.environ | {
-                "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-                "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),
-                "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-                "PATH": f"{kubectl.parent}:{os.environ['PATH']}",
-            },
-        )  # fmt: skip
-        assert result.returncode != 0, result.stdout + result.stderr
-        report = json.JSONDecoder().raw_decode(result.stdout[result.stdout.find("{") :])[0]
-        assert [part["play"]["name"] for part in report["plays"]] == ["Make sure that it is meant"]
-        answers = [answer for task in report["plays"][0]["tasks"] for answer in task["hosts"].values()]
-        return [answer["msg"] for answer in answers if answer.get("failed")], kubectl.with_suffix(".log").read_text()
+        played = ansible_playbook(
+            tmp_path, "destroy", *confirmed, *arguments, groups=groups, site=site, tools=kubectl.parent
+        )
+        assert played.status != 0, played.output
+        assert [part["play"]["name"] for part in played.report["plays"]] == ["Make sure that it is meant"]
+        return [message for _, message in played.failures], kubectl.with_suffix(".log").read_text()
 
     return run
 

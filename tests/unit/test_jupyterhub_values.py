@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import jsonschema
 import pytest
@@ -376,7 +373,6 @@ REFUSED = {
 
 PLAY = """
 - hosts: all
-  connection: local
   gather_facts: false
   tasks:
     - block:
@@ -396,7 +392,7 @@ PLAY = """
 
 
 @pytest.fixture(scope="module")
-def messages(root, tmp_path_factory):
+def messages(ansible_playbook, tmp_path_factory):
     """What the role's preflight says to each bad input, and to a good one; each is a host of one run."""
     folder = tmp_path_factory.mktemp("preflight")
     chart = folder / "chart"
@@ -409,17 +405,10 @@ def messages(root, tmp_path_factory):
     dns.chmod(0o755)
     site = SITE | {"jupyterhub_chart": str(chart), "jupyterhub_check_downloads": False, "jupyterhub_check_login": False}
     cases = {"good": {}} | {name: changes for name, (changes, _) in REFUSED.items()}
-    hosts = {name: site | changes | {"ansible_python_interpreter": sys.executable} for name, changes in cases.items()}
     (folder / "play.yml").write_text(PLAY)
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-    run = subprocess.run(
-        [sys.executable, "-m", "ansible.cli.playbook", "-i", str(folder / "hosts.json"), str(folder / "play.yml")],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"ANSIBLE_CONFIG": str(root / "ansible.cfg"), "PATH": f"{dns.parent}:{os.environ['PATH']}"},
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    hosts = {name: site | changes for name, changes in cases.items()}
+    played = ansible_playbook(folder, folder / "play.yml", groups={"cases": {"hosts": hosts}}, tools=dns.parent)
+    assert played.status == 0, played.output
     return {name: (folder / f"{name}.txt").read_text() for name in cases}
 
 

@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -38,7 +35,7 @@ esac
 
 
 @pytest.fixture
-def site(root, tmp_path):
+def site(ansible_playbook, tmp_path):
     """A site on this machine: a function that runs the playbook, and the folder of the homes."""
     homes = tmp_path / "homes"
     for name in ("marta", "a-40b-2eeu", "silent"):
@@ -49,30 +46,14 @@ def site(root, tmp_path):
     kubectl.write_text(HUB)
     kubectl.chmod(0o755)
     (tmp_path / "bin/kubectl.plan").write_text(json.dumps(PLAN))
-    local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-    (tmp_path / "hosts.json").write_text(
-        json.dumps(
-            {
-                "all": {
-                    "vars": local | {"egi_notebooks_domain": "n.example.org", "nfs_server_path": str(homes)},
-                    "children": {"masters": {"hosts": {"m": None}}, "nfs_servers": {"hosts": {"n": None}}},
-                }
-            }
-        )
-    )
+    groups = {"masters": {"hosts": {"m": {}}}, "nfs_servers": {"hosts": {"n": {}}}}
+    settings = {"egi_notebooks_domain": "n.example.org", "nfs_server_path": str(homes)}
+    hasty = ("-e", "migrate_patience=0")
 
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [
-                sys.executable, "-m", "ansible.cli.playbook", "-i", str(tmp_path / "hosts.json"),
-                str(root / "playbooks/migrate_users.yml"), "-e", "migrate_patience=0", *arguments,
-            ],
-            cwd=root, capture_output=True, text=True, check=False,
-            env=os.environ | {
-                "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-                "PATH": f"{kubectl.parent}:{os.environ['PATH']}",
-            },
-        )  # fmt: skip
+    def run(*arguments: str):
+        return ansible_playbook(
+            tmp_path, "migrate_users", *hasty, *arguments, groups=groups, site=settings, tools=kubectl.parent
+        )
 
     return run, homes, kubectl
 
@@ -89,13 +70,13 @@ def test_nobody_is_moved_until_it_is_confirmed_and_then_once(site):
     before = whose(homes)
     for arguments in ((), ("-e", "egi_notebooks_migrate_confirm=yes")):
         result = run(*arguments)
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.status == 0, result.output
         moves = ("marta -> egim, now of Marta, m@x.eu", "a@b.eu -> egia, now of no name, a@b.eu")
         for text in (*moves, "silent has not logged in", "Nothing has been changed"):
-            assert text in result.stdout
+            assert text in result.output
         assert whose(homes) == before
     result = run(*CONFIRM)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.status == 0, result.output
     assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
     assert [line.split()[-3:] for line in kubectl.with_suffix(".log").read_text().splitlines()] == [
         ["rename", "marta", "egim"],
@@ -111,8 +92,8 @@ def test_a_user_whom_the_hub_does_not_rename_keeps_the_old_home(site, state, why
     run, homes, kubectl = site
     kubectl.with_suffix(state).touch()
     result = run(*CONFIRM)
-    assert result.returncode != 0
-    assert f"a@b.eu was not moved and has the old home. {why}" in result.stdout
+    assert result.status != 0
+    assert f"a@b.eu was not moved and has the old home. {why}" in result.output
     assert whose(homes) == {"egim": "marta", "a-40b-2eeu": "a-40b-2eeu", "silent": "silent"}
 
 
@@ -121,7 +102,7 @@ def test_a_user_whom_the_hub_has_renamed_has_the_new_home_though_answers_got_los
     run, homes, kubectl = site
     kubectl.with_suffix(".lost").write_text("x\n" * answers)
     result = run(*CONFIRM)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.status == 0, result.output
     assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
 
 
@@ -130,14 +111,14 @@ def test_a_home_stays_where_it_is_while_the_hub_does_not_say_whose_it_is(site):
     for state in (".broken", ".mute"):
         kubectl.with_suffix(state).touch()
     result = run(*CONFIRM)
-    assert result.returncode != 0
-    assert "Whether a@b.eu was moved is not known" in result.stdout
+    assert result.status != 0
+    assert "Whether a@b.eu was moved is not known" in result.output
     assert whose(homes)["egia"] == "a-40b-2eeu"
     for state in (".broken", ".mute"):
         kubectl.with_suffix(state).unlink()
     # As the hub's next report has it: marta was moved.
     kubectl.with_suffix(".plan").write_text(json.dumps(PLAN | {"moves": PLAN["moves"][1:]}))
-    assert run(*CONFIRM).returncode == 0
+    assert run(*CONFIRM).status == 0
     assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
 
 
@@ -146,11 +127,11 @@ def test_a_home_that_is_there_already_stops_all_and_a_half_moved_one_goes_on(sit
     (homes / "egia").mkdir()
     (homes / "egia/whose").write_text("another")
     result = run(*CONFIRM)
-    assert result.returncode != 0
-    assert "has egia beside the homes" in result.stdout
+    assert result.status != 0
+    assert "has egia beside the homes" in result.output
     assert whose(homes)["marta"] == "marta"
     # As a run that was interrupted leaves it.
     (homes / "a-40b-2eeu/whose").unlink()
     (homes / "a-40b-2eeu").rmdir()
-    assert run(*CONFIRM).returncode == 0
+    assert run(*CONFIRM).status == 0
     assert whose(homes) == {"egim": "marta", "egia": "another", "silent": "silent"}

@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 
-BIN = pathlib.Path(sys.executable).parent
 ETH0 = {
     "address": "192.0.2.11",
     "prefix": 24,
@@ -343,10 +339,7 @@ def test_all_about_the_edge_is_told_at_once(render_role, tmp_path):
 
 
 # --- The playbook, on hosts that are this machine ---
-HERE = {
-    "ansible_connection": "local",
-    "ansible_become": False,
-    "ansible_python_interpreter": sys.executable,
+SITE = {
     "egi_notebooks_domain": "notebooks.invalid",
     "egi_notebooks_vos": ["vo.a"],
     "egi_notebooks_mirror": "http://127.0.0.1:9",
@@ -356,8 +349,7 @@ HERE = {
 # Named, since a machine need not have a way out, by which the default is chosen.
 LINKS = json.loads(subprocess.check_output(["ip", "-json", "-4", "address", "show", "up"]))
 OWN = next(link["addr_info"][0]["local"] for link in LINKS if "LOOPBACK" not in link["flags"])
-INVENTORY = {
-    "all": {"vars": HERE},
+MACHINES = {
     "masters": {"hosts": {"m": {"kube_node_address": OWN, "kube_master_pod_mtu": 9999}}},
     "edges": {"hosts": {"e": {"kube_node_address": "203.0.113.5"}}},
     "workers": {
@@ -372,43 +364,24 @@ INVENTORY = {
 }
 
 
-def play(root, folder, playbook, *arguments):
-    """The status of a run and the lines of its one failure."""
-    (folder / "hosts.json").write_text(json.dumps(INVENTORY))
-    run = subprocess.run(
-        [BIN / "ansible-playbook", "-i", "hosts.json", *arguments, root / f"playbooks/{playbook}.yml"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ
-        | {
-            "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_TIMEOUT": "5",
-            "no_proxy": "*",
-        },
-    )
-    assert "{" in run.stdout, run.stdout + run.stderr
-    report = json.JSONDecoder().raw_decode(run.stdout[run.stdout.find("{") :])[0]
-    ends = [
-        answer["msg"]
-        for part in report["plays"]
-        for task in part["tasks"]
-        for answer in task["hosts"].values()
-        if task["task"]["name"] == "Tell all that is wrong" and answer.get("failed")
-    ]
-    assert not any(counts["changed"] for counts in report["stats"].values())
-    assert len(ends) == 1, run.stdout + run.stderr
-    assert "Traceback" not in run.stdout + run.stderr
-    return run.returncode, ends[0].splitlines()
+@pytest.fixture
+def refused(ansible_playbook, tmp_path):
+    """Return a function that runs a playbook and gives the lines with which its checks end it."""
+
+    def run(playbook, *arguments):
+        played = ansible_playbook(tmp_path, playbook, *arguments, groups=MACHINES, site=SITE)
+        ends = [message for task, message in played.failures if task == "Tell all that is wrong"]
+        assert played.status != 0
+        assert not any(counts["changed"] for counts in played.report["stats"].values())
+        assert len(ends) == 1, played.output
+        return ends[0].splitlines()
+
+    return run
 
 
-def test_one_run_tells_all_about_all_hosts(root, tmp_path):
-    status, lines = play(root, tmp_path, "preflight")
+def test_one_run_tells_all_about_all_hosts(refused):
+    lines = refused("preflight")
     text = "\n".join(lines)
-    assert status != 0
     assert len(lines) == len(set(lines))
     for line in (
         "^inventory has stranger in no known group; allowed are masters, edges, workers, nfs_servers$",
@@ -426,8 +399,8 @@ def test_one_run_tells_all_about_all_hosts(root, tmp_path):
     assert text.count("notebooks.invalid") == 1
 
 
-def test_a_run_for_one_host_needs_no_facts_of_others(root, tmp_path):
-    _, lines = play(root, tmp_path, "cluster", "--limit", "w")
+def test_a_run_for_one_host_needs_no_facts_of_others(refused):
+    lines = refused("cluster", "--limit", "w")
     assert all(line.startswith("w: ") for line in lines), lines
     assert not [line for line in lines if "stopped its checks" in line]
 

@@ -1,0 +1,106 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What verify.yml makes of the site's variables and of the cluster's answer; the lab's tests run it for real."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+GROUPS = {"masters": ["m"], "edges": ["e"], "workers": ["e", "w"]}
+
+
+def item(kind: str, name: str, ready: str = "True", **fields) -> dict:
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]} | fields.pop("status", {})
+    return {"kind": kind, "metadata": {"name": name} | fields, "status": status}
+
+
+@pytest.fixture
+def say(root):
+    """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
+    (play,) = DataLoader().load_from_file(str(root / "playbooks/verify.yml"), trusted_as_template=True)
+
+    def call(expression: str, objects=(), machines=("m", "e", "w"), **variables):
+        facts = {name: {"ansible_facts": {"egi_notebooks_node": {"nodename": f"{name}.site"}}} for name in machines}
+        site = {
+            "groups": GROUPS,
+            "hostvars": {name: {} for name in "mew"} | facts,
+            "inventory_hostname": "m",
+            "egi_notebooks_domain": "n.example.org",
+            "verify_cluster": {"stdout": json.dumps({"items": list(objects)})},
+        }
+        templar = Templar(loader=DataLoader(), variables=play["vars"] | site | variables)
+        return json.loads(templar.template(trust_as_template("{{ (" + expression + ") | to_json }}")))
+
+    return call
+
+
+def test_a_node_whose_machine_left_the_inventory_is_told(say):
+    nodes = [item("Node", name) for name in ("m.site", "e.site", "w.site", "old.site")]
+    (fault,) = say("verify_strangers", nodes)
+    assert fault.startswith("Node old.site belongs to no machine of the groups masters, edges and workers")
+    assert say("verify_strangers", nodes[:3]) == []
+    # A run that has not asked all machines does not know whose node it is.
+    assert say("verify_strangers", nodes, machines=("m", "e")) == []
+
+
+def test_what_is_not_ready_is_told(say):
+    replaced = {"status": {"phase": "Failed"}, "ownerReferences": [{"kind": "ReplicaSet"}]}
+    objects = [
+        item("Node", "w.site", ready="Unknown"),
+        item("Pod", "hub", ready="False", namespace="jupyterhub"),
+        item("Pod", "done", ready="False", namespace="jupyterhub", status={"phase": "Succeeded"}),
+        item("Pod", "evicted", ready="False", namespace="jupyterhub", **replaced),
+        item("Pod", "alone", ready="False", namespace="jupyterhub", status={"phase": "Failed"}),
+        item("Pod", "jupyter-a", ready="False", namespace="jupyterhub", labels={"component": "singleuser-server"}),
+        item("PersistentVolumeClaim", "homes", namespace="jupyterhub", status={"phase": "Pending"}),
+        item("PersistentVolume", "homes", status={"phase": "Available"}),
+    ]
+    assert say("verify_conditions", objects) == [
+        "Node w.site is not ready.",
+        "Pod jupyterhub/hub is Running and not ready.",
+        "Pod jupyterhub/alone is Failed and not ready.",
+        "PersistentVolumeClaim jupyterhub/homes is Pending, not bound.",
+    ]
+
+
+def test_a_cluster_that_does_not_answer_is_told(say):
+    silent = {"verify_cluster": {"stdout": "", "stderr": "connection refused"}}
+    page = {"verify_web": [], "verify_target_faults": []}
+    assert say("verify_faults", **silent, **page)[0] == "The cluster does not answer: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("variable", "shared", "own"),
+    [
+        ("verify_home", {}, {"jupyterhub_domain": "own"}),
+        ("verify_namespace", {"egi_notebooks_namespace": "shared"}, {"jupyterhub_namespace": "own"}),
+        ("verify_monitoring", {"egi_notebooks_monitoring_namespace": "shared"}, {"prometheus_namespace": "own"}),
+    ],
+)
+def test_a_role_s_own_variable_counts_more_than_the_shared_one(say, variable, shared, own):
+    default, by_shared, by_own = say(variable), say(variable, **shared), say(variable, **shared, **own)
+    assert default.removeprefix("https://") in ("n.example.org", "jupyterhub", "monitoring")
+    assert by_shared == next(iter(shared.values()), default)
+    assert by_own.removeprefix("https://") == "own"
+
+
+def test_the_login_is_the_one_that_the_hub_has(say):
+    login = {"client_id": "x", "environment": "demo"}
+    found = say("verify_login", jupyterhub_oauth=login, jupyterhub_vos=["vo.own"])
+    assert found["oauth_callback_url"] == "https://n.example.org/hub/oauth_callback"
+    assert say("verify_login", jupyterhub_oauth=login, egi_notebooks_vos=["vo.own"]) == found
+    moved = login | {"callback_url": "https://else.example.org/hub/oauth_callback"}
+    assert (
+        say("verify_login.oauth_callback_url", jupyterhub_oauth=moved, jupyterhub_vos=["vo.own"])
+        == moved["callback_url"]
+    )
+
+
+def test_the_cluster_s_host_asks_for_a_name_that_this_machine_can_not_know(say):
+    assert say("verify_browser") == "localhost"
+    assert say("verify_browser", edge_ingress_check_dns="false") == "m"
