@@ -3,7 +3,10 @@
 #        DEP_<name> (the output of each recipe it depends on), JOBS (cores to use).
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
-export GOMODCACHE=$CACHE/downloads/go GOCACHE=$CACHE/go-build GOFLAGS="-mod=mod -trimpath -p=$JOBS" GOTOOLCHAIN=local
+export GOMODCACHE=$CACHE/downloads/go GOCACHE=$CACHE/go-build GOTOOLCHAIN=local
+# Together they spare a quarter of the compiler's time: no debugging data, which `-s -w` drops in the end anyway, and
+# memory in place of garbage collection.
+export GOFLAGS="-mod=mod -trimpath -gcflags=all=-dwarf=false -p=$JOBS" GOGC=800
 
 # debian_uri: the Debian mirror this machine itself uses.
 debian_uri() {
