@@ -85,7 +85,8 @@ ansible_facts:
           type: bool
           sample: false
         kubelet_version:
-          description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, empty if none.
+          description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, or of the one that
+            somebody has put in its place. Empty if none.
           type: str
           sample: 1.36.3
         python_kubernetes:
@@ -202,6 +203,7 @@ import ipaddress
 import json
 import os
 import platform
+import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -236,10 +238,16 @@ def read(path: str) -> str:
 
 
 def kubelet_version() -> str:
-    """Return the version of the kubelet that artifact_install has installed, if it has."""
+    """Return the version of the kubelet that artifact_install has installed, or of what has replaced it."""
     try:
-        return json.loads(read("/var/lib/egi-notebooks/artifacts/kubelet.json"))["version"]
-    except (ValueError, KeyError):
+        record = json.loads(read("/var/lib/egi-notebooks/artifacts/kubelet.json"))
+        kubelet = ROOT + record["path"]
+        status = os.lstat(kubelet)
+        if record["files"][record["path"]] == [status.st_size, status.st_mtime_ns]:
+            return record["version"]
+        answer = subprocess.run([kubelet, "--version"], capture_output=True, text=True, timeout=60, check=True)
+        return answer.stdout.split()[-1].removeprefix("v")
+    except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError):
         return ""
 
 

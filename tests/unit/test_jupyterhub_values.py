@@ -327,6 +327,7 @@ def test_only_objects_that_the_cluster_has_otherwise_are_made(render_role):
 
 
 #: What is wrong, the variables, and the beginning of the one line that says so.
+OWN_PROFILES = {"singleuser": {"profileList": [{"display_name": "All that we have"}]}}
 REFUSED = {
     "no_domain": ({"egi_notebooks_domain": ""}, 'egi_notebooks_domain is ""; allowed is'),
     "capitals": (
@@ -338,6 +339,11 @@ REFUSED = {
         'egi_notebooks_domain is "notebooks.invalid", which this host cannot resolve',
     ),
     "no_vo": ({"egi_notebooks_vos": []}, "egi_notebooks_vos is []; allowed is a list"),
+    "profiles_twice": (
+        {"egi_notebooks_vos": [{"name": "vo.a", "limits": {"cpu": 1}}], "jupyterhub_values": OWN_PROFILES},
+        "jupyterhub_values has singleuser.profileList, and egi_notebooks_vos gives profiles, images, limits or storage"
+        " to vo.a; allowed are profiles in one of the two",
+    ),
     "no_secret": ({"jupyterhub_oauth_client_secret": ""}, "jupyterhub_oauth_client_secret and jupyterhub_oauth_"),
     "two_secrets": (
         {"jupyterhub_oauth_client_secret_file": "/etc/hostname"},
@@ -404,7 +410,9 @@ def messages(ansible_playbook, tmp_path_factory):
     dns.write_text('#!/bin/sh\ntest "$2" = notebooks.example.org || exit 2\n')
     dns.chmod(0o755)
     site = SITE | {"jupyterhub_chart": str(chart), "jupyterhub_check_downloads": False, "jupyterhub_check_login": False}
-    cases = {"good": {}} | {name: changes for name, (changes, _) in REFUSED.items()}
+    cases = {"good": {}, "own_profiles": {"jupyterhub_values": OWN_PROFILES}} | {
+        name: changes for name, (changes, _) in REFUSED.items()
+    }
     (folder / "play.yml").write_text(PLAY)
     hosts = {name: site | changes for name, changes in cases.items()}
     played = ansible_playbook(folder, folder / "play.yml", groups={"cases": {"hosts": hosts}}, tools=dns.parent)
@@ -418,4 +426,4 @@ def test_bad_input_is_refused_with_one_line(messages, case):
 
 
 def test_good_input_passes(messages):
-    assert messages["good"] == "passed"
+    assert messages["good"] == messages["own_profiles"] == "passed"

@@ -105,9 +105,25 @@ def test_system(machine):
     assert node_facts.system()["container_engines"] == ["/usr/bin/dockerd"]
     machine({"usr/lib/python3/dist-packages/kubernetes/client/__init__.py": ""})
     assert node_facts.system()["python_kubernetes"]
-    for record, version in (('{"version": "1.36.3"}', "1.36.3"), ('{"version": "1.3', ""), ("{}", "")):
-        machine({"var/lib/egi-notebooks/artifacts/kubelet.json": record})
-        assert node_facts.system()["kubelet_version"] == version
+
+
+def test_a_kubelet_that_was_put_in_place_by_hand_is_asked(machine, tmp_path):
+    path, record = "usr/local/bin/kubelet", "var/lib/egi-notebooks/artifacts/kubelet.json"
+    for broken in ('{"version": "1.3', "{}", "[]", '{"version": "1.36.3", "path": "/usr/local/bin/kubelet"}'):
+        machine({record: broken})
+        assert node_facts.kubelet_version() == ""
+    machine({path: "#!/bin/sh\necho Kubernetes v1.37.1\n"})
+    (kubelet,) = tmp_path.rglob("kubelet")
+    kubelet.chmod(0o755)
+    status = kubelet.stat()
+    files = {f"/{path}": [status.st_size, status.st_mtime_ns]}
+    installed = {"version": "1.36.3", "path": f"/{path}", "files": files}
+    machine({record: json.dumps(installed)})
+    assert node_facts.kubelet_version() == "1.36.3"
+    machine({record: json.dumps(installed | {"files": {f"/{path}": [1, 2]}})})
+    assert node_facts.kubelet_version() == "1.37.1"
+    kubelet.write_text("#!/bin/sh\nexit 1\n")
+    assert node_facts.kubelet_version() == ""
 
 
 def test_an_interrupted_package_manager_is_seen(machine):
