@@ -78,10 +78,16 @@ def check_vos(where: str, given: object) -> list[Vo]:
     if not isinstance(given, (list, tuple)) or not given:
         raise SettingsError(f"{where} is {given!r}; allowed is a list of one VO or more, such as [vo.notebooks.egi.eu]")
     vos = [_check_vo(f"{where}[{index}]", item) for index, item in enumerate(given)]
-    slugs = [profile["slug"] for vo in vos for profile in vo.profiles]
-    for slug in slugs:
-        if slugs.count(slug) > 1:
-            raise SettingsError(f"{where} has two profiles that are both called {slug!r}; allowed are different names")
+    titles: dict[str, str] = {}
+    for vo in vos:
+        for profile in vo.profiles:
+            title = f"{vo.name}: {profile['display_name']}"
+            if profile["slug"] in titles:
+                raise SettingsError(
+                    f"{where} has the profiles {titles[profile['slug']]!r} and {title!r}; allowed are names that "
+                    "differ in letters from a to z or digits"
+                )
+            titles[profile["slug"]] = title
     return vos
 
 

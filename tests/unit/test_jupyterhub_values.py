@@ -126,7 +126,7 @@ def test_what_helm_gives_back_equals_what_it_was_given(full_values):
 
 def test_the_login_is_the_filter_s(values):
     config = values["hub"]["config"]
-    assert config["JupyterHub"] == {"authenticator_class": "generic-oauth", "admin_access": False}
+    assert config["JupyterHub"] == {"authenticator_class": "generic-oauth"}
     login = config["GenericOAuthenticator"]
     assert login["oauth_callback_url"] == "https://notebooks.example.org/hub/oauth_callback"
     assert [vo["groups"] for vo in config["EgiNotebooks"]["vos"]] == [["vo.notebooks.egi.eu"]]
@@ -343,6 +343,10 @@ REFUSED = {
         {"egi_notebooks_vos": [{"name": "vo.a", "limits": {"cpu": 1}}], "jupyterhub_values": OWN_PROFILES},
         "jupyterhub_values has singleuser.profileList, and egi_notebooks_vos gives profiles, images, limits or storage"
         " to vo.a; allowed are profiles in one of the two",
+    ),
+    "chosen_admins": (
+        {"jupyterhub_values": {"hub": {"config": {"Authenticator": {"admin_users": ["marta", f"egi{'a' * 26}"]}}}}},
+        "jupyterhub_values has marta in admin_users; allowed are names of egi and 26 letters",
     ),
     "no_secret": ({"jupyterhub_oauth_client_secret": ""}, "jupyterhub_oauth_client_secret and jupyterhub_oauth_"),
     "two_secrets": (

@@ -57,7 +57,7 @@ SITE = merged(
         "hub": {
             "existingSecret": "hub-site",
             "config": {
-                "JupyterHub": {"authenticator_class": "generic-oauth", "admin_access": False},
+                "JupyterHub": {"authenticator_class": "generic-oauth"},
                 "GenericOAuthenticator": {
                     "client_id": "egi-notebooks",
                     "authorize_url": "https://aai.lab.test/auth",
@@ -473,7 +473,7 @@ def test_site_configuration(configure):
     assert hub.cookie_secret == "aa" * 32
     assert config.CryptKeeper["keys"] == ["bb" * 32, "cc" * 32]
     assert (hub.hub_connect_url, config.ConfigurableHTTPProxy.api_url) == ("http://hub:8081", "http://proxy-api:8001")
-    assert (hub.authenticator_class, hub.admin_access) == ("generic-oauth", False)
+    assert hub.authenticator_class == "generic-oauth"
     assert config.GenericOAuthenticator.client_secret == "s3cret"
     assert config.GenericOAuthenticator.client_id == "egi-notebooks"
     assert config.KubeSpawner.namespace == "hubs"

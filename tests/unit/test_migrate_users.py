@@ -22,6 +22,7 @@ case "$*" in
   *" check a@b.eu egia") test ! -e "$0.busy" || { echo "a@b.eu has a server" >&2; exit 1; } ;;
   *" check "*) ;;
   *" rename a@b.eu egia")
+    if test -e "$0.started"; then mkdir -p "$(cat "$0.started")"; echo "a@b.eu has a server" >&2; exit 1; fi
     test ! -e "$0.broken" || { echo "the hub answers 500" >&2; exit 1; }
     test -e "$0.renamed" || echo "$*" >>"$0.log"
     touch "$0.renamed"
@@ -104,6 +105,34 @@ def test_a_user_whom_the_hub_has_renamed_has_the_new_home_though_answers_got_los
     result = run(*CONFIRM)
     assert result.status == 0, result.output
     assert whose(homes) == {"egim": "marta", "egia": "a-40b-2eeu", "silent": "silent"}
+
+
+def test_a_server_that_starts_in_the_midst_of_a_move_makes_no_home_disappear(site):
+    run, homes, kubectl = site
+    started = kubectl.with_suffix(".started")
+    started.write_text(str(homes / "a-40b-2eeu"))
+    result = run(*CONFIRM)
+    assert result.status != 0
+    assert "a@b.eu was not moved, and a server that was started meanwhile has made an empty home." in result.output
+    assert f"The files are in {homes}/egia." in result.output
+    assert (homes / "egia/whose").read_text() == "a-40b-2eeu"
+    started.unlink()
+    # Not before somebody has looked into the new one.
+    assert "has egia beside the homes" in run(*CONFIRM).output
+    (homes / "a-40b-2eeu").rmdir()
+    kubectl.with_suffix(".plan").write_text(json.dumps(PLAN | {"moves": PLAN["moves"][1:]}))
+    assert run(*CONFIRM).status == 0
+    assert (homes / "egia/whose").read_text() == "a-40b-2eeu"
+    assert "rename a@b.eu egia" in kubectl.with_suffix(".log").read_text()
+
+
+def test_homes_that_are_on_no_machine_of_the_inventory_move_nobody(ansible_playbook, tmp_path):
+    played = ansible_playbook(
+        tmp_path, "migrate_users", *CONFIRM, groups={"masters": {"hosts": {"m": {}}}},
+        site={"egi_notebooks_domain": "n.example.org"},
+    )  # fmt: skip
+    assert played.status != 0
+    assert "nfs_servers is []; allowed is the one machine that has the homes" in played.output
 
 
 def test_a_home_stays_where_it_is_while_the_hub_does_not_say_whose_it_is(site):

@@ -36,6 +36,8 @@ SILENT = (
     "EGI Check-in does not answer at the moment, so nobody can log in. Please try again in some minutes. Whoever is "
     "logged in already can go on working."
 )
+#: In the stored state of somebody whose tokens Check-in has refused: a hub that starts anew must know it too.
+REFUSED = "egi_notebooks_refused"
 ENDPOINT = "/protocol/openid-connect/auth"
 DISCOVERY = "/.well-known/openid-configuration"
 #: What the token endpoint says of the hub and not of the user, by some releases with status 400.
@@ -102,6 +104,12 @@ class CheckinAuthenticator(GenericOAuthenticator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        chosen = sorted(name for name in self.admin_users if not rules.SHORT_NAME.fullmatch(name))
+        if chosen:
+            raise ValueError(
+                f"admin_users has {', '.join(chosen)}, which others may choose as their name at Check-in; allowed are "
+                "names of egi and 26 letters. Roles in a VO make admins as well."
+            )
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
         self._asked: dict[str, float] = {}
         self._asking = asyncio.Semaphore(WATCH_AT_ONCE)
@@ -132,7 +140,8 @@ class CheckinAuthenticator(GenericOAuthenticator):
         """Add what the rules say, and see to it that nobody meets somebody else's files, or an empty home."""
         userinfo = auth_model["auth_state"][self.user_auth_state_key]
         auth_model["name"] = name = await self._name_here(auth_model["name"], userinfo)
-        auth_model["admin"] = bool(auth_model["admin"]) or rules.is_admin(userinfo, self.settings)
+        # Not what upstream has found out by the name that the person chose.
+        auth_model["admin"] = name in self.admin_users or rules.is_admin(userinfo, self.settings)
         self.display_names[name] = rules.display_name(userinfo)
         return auth_model
 
@@ -195,6 +204,9 @@ class CheckinAuthenticator(GenericOAuthenticator):
     def _is_admitted(self, auth_model: dict[str, Any]) -> bool:
         userinfo = auth_model["auth_state"][self.user_auth_state_key]
         return auth_model["admin"] or bool(rules.admitting_vos(userinfo, self.settings))
+
+    def _may_stay(self, user: Any, auth_model: dict[str, Any]) -> bool:
+        return user.name not in self.blocked_users and self._is_admitted(auth_model)
 
     def _welcome(self, username: str) -> None:
         self.lost.pop(username, None)
@@ -271,12 +283,13 @@ class CheckinAuthenticator(GenericOAuthenticator):
                 return user.name not in self.refused and self._was_admitted(user, auth_state)
             model = None
         if model is None or model["name"] != user.name:
-            self.absent.setdefault(user.name, time.monotonic())
-            self._end_session(user)
+            if auth_state:
+                await user.save_auth_state((await user.get_auth_state()) | {REFUSED: True})
+            self._miss(user)
             return False
         await user.save_auth_state(model["auth_state"])
         self.absent.pop(user.name, None)
-        if not self._is_admitted(model):
+        if not self._may_stay(user, model):
             self._lose(user)
             return False
         self._welcome(user.name)
@@ -286,16 +299,24 @@ class CheckinAuthenticator(GenericOAuthenticator):
 
     def _was_admitted(self, user: Any, auth_state: dict[str, Any]) -> bool:
         """Whether the rules let somebody in by what Check-in said last, maybe to a hub before this one."""
+        if auth_state.get(REFUSED):
+            self._miss(user)
+            return False
         userinfo = auth_state[self.user_auth_state_key]
         admin = user.name in self.admin_users or rules.is_admin(userinfo, self.settings)
-        if self._is_admitted({"admin": admin, "auth_state": auth_state}):
+        if self._may_stay(user, {"admin": admin, "auth_state": auth_state}):
             return True
         self._lose(user)
         return False
 
+    def _miss(self, user: Any) -> None:
+        """Take the session of somebody about whom nobody can ask any more."""
+        self.absent.setdefault(user.name, time.monotonic())
+        self._end_session(user)
+
     def _lose(self, user: Any) -> None:
-        """Take session and privileges of somebody who is in no VO any more."""
-        self.log.warning("User %s is in no VO of this service any more", user.name)
+        """Take session and privileges of somebody who is in no VO any more, or blocked."""
+        self.log.warning("User %s may not use this service any more", user.name)
         self.lost.setdefault(user.name, time.monotonic())
         self._end_session(user)
         self._set_privileges(user, admin=False, groups=[])

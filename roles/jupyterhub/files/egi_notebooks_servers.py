@@ -9,9 +9,11 @@ them. Profiles, limits and volumes are that VO's, and accounting finds it in the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import egi_notebooks_rules as rules
 from kubernetes_asyncio.client.models import (
     V1ObjectMeta,
@@ -26,6 +28,8 @@ PRIMARY_GROUP = "egi.eu/primary_group"
 FLAVOR = "egi.eu/flavor"
 TOKEN_DIRECTORY = "/var/run/secrets/egi.eu"  # noqa: S105 (a place, no secret)
 TOKEN_FILE = "access_token"  # noqa: S105
+#: How long the cluster's API may take to store one.
+API_SECONDS = 10
 
 
 class Servers:
@@ -172,10 +176,12 @@ def _mount_access_token(pod: Any, name: str) -> None:
 async def store_access_token(spawner: Any, token: str) -> None:
     """Write a user's access token to their Secret, which is made if missing."""
     name, content = secret_name(spawner), {TOKEN_FILE: token}
-    found = await _unless_missing(spawner.api.patch_namespaced_secret(name, spawner.namespace, {"stringData": content}))
-    if found is None:
-        metadata = V1ObjectMeta(name=name, labels={"component": "singleuser-access-token"})
-        await spawner.api.create_namespaced_secret(spawner.namespace, V1Secret(metadata=metadata, string_data=content))
+    patch, metadata = {"stringData": content}, V1ObjectMeta(name=name, labels={"component": "singleuser-access-token"})
+    # The client waits for ever if it is let.
+    async with asyncio.timeout(API_SECONDS):
+        if await _unless_missing(spawner.api.patch_namespaced_secret(name, spawner.namespace, patch)) is None:
+            secret = V1Secret(metadata=metadata, string_data=content)
+            await spawner.api.create_namespaced_secret(spawner.namespace, secret)
     spawner.token_in_file = token
 
 
@@ -184,12 +190,12 @@ async def renew_access_token(user: Any, token: str) -> None:
 
     A failure must not end the session; it is made good the next time.
     """
-    for spawner in user.spawners.values():
+    for spawner in list(user.spawners.values()):
         if spawner.ready and getattr(spawner, "token_in_file", None) != token:
             try:
                 await store_access_token(spawner, token)
-            except (ApiException, OSError) as error:
-                spawner.log.error("The access token of %s was not renewed: %s", spawner._log_name, error)
+            except (ApiException, aiohttp.ClientError, OSError) as error:
+                spawner.log.error("The access token of %s was not renewed: %r", spawner._log_name, error)
 
 
 async def _unless_missing(call: Any) -> Any:

@@ -10,6 +10,7 @@ import importlib.util
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import pytest
 
 spec = importlib.util.spec_from_file_location("world", Path(__file__).with_name("world.py"))
@@ -196,6 +197,23 @@ def test_who_has_moved_to_a_short_name_keeps_it_while_others_have_not(play):
         hub.app.db.commit()
         assert (await hub.browser().log_in("m")).code == 302
         assert [user.name for user in hub.app.users.values()] == [SHORT]
+
+
+def test_nobody_is_an_admin_by_the_name_that_they_chose(play, hub):
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO)
+        await hub.browser().log_in("m")
+        (user,) = hub.app.users.values()
+        user.name = SHORT
+        hub.app.db.commit()
+        for admin, expected in (("marta", False), (SHORT, True)):
+            hub.login.admin_users = {admin}
+            assert (await hub.browser().log_in("m")).code == 302
+            assert user.admin is expected
+
+    with pytest.raises(ValueError, match="admin_users has marta, which others may choose"):
+        hub.login.CheckinAuthenticator(admin_users={"marta", SHORT})
 
 
 def test_users_are_reported_and_renamed_in_the_running_hub(play, hub):
@@ -393,6 +411,45 @@ def test_who_must_log_in_anew_must_do_so_in_a_silence_too(play):
         hub.checkin.broken = {"token": 400}
         assert is_sent_to_login(await browser.get("/hub/home"))
         hub.checkin.broken = SILENCES[0]
+        assert is_sent_to_login(await browser.get("/hub/home"))
+
+
+def test_a_closed_account_stays_outside_when_the_hub_starts_anew_in_a_silence(play):
+    @play(absence_seconds=3600)
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(f"{VO}:role=vm_operator")
+        browser = hub.browser()
+        await browser.log_in("m")
+        stale(hub)
+        hub.checkin.tokens.clear()
+        hub.checkin.broken = {"token": 400}
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        for silence in SILENCES:
+            hub.checkin.broken = silence | {"token": 503}
+            user = restarted(hub)
+            for page in ("/hub/home", "/hub/admin", "/hub/spawn"):
+                assert is_sent_to_login(await browser.get(page))
+            assert user.name in hub.login.absent
+        # One login makes up for it, in a silence too.
+        hub.checkin.broken = {}
+        assert (await browser.log_in("m")).code == 302
+        hub.checkin.broken = SILENCES[0]
+        restarted(hub)
+        assert (await browser.get("/hub/admin")).code == 200
+
+
+def test_whom_a_site_blocks_is_outside_at_the_next_check(play):
+    @play(grace_seconds=0)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        hub.login.blocked_users = {SHORT}
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        await hub.login.watch_user(hub.app, user)
+        assert not user.active
+        assert (await browser.log_in("m")).code == 403
+        hub.checkin.broken = SILENCES[0]
+        restarted(hub)
         assert is_sent_to_login(await browser.get("/hub/home"))
 
 
@@ -723,6 +780,25 @@ def test_a_token_that_could_not_be_written_is_written_at_the_next_check(play, wr
         stale(hub)
         await hub.login.watch_user(hub.app, user)
         assert written.file == (await user.get_auth_state())["access_token"]
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "hangs up"])
+def test_a_cluster_that_does_not_answer_keeps_nobody_out(play, hub, written, monkeypatch, trouble):
+    async def call(self, name, namespace, body):
+        if trouble == "hangs up":
+            raise aiohttp.ServerDisconnectedError
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(hub.servers, "API_SECONDS", 0.2)
+
+    @play(offline_access=True, access_token_file=True)
+    async def scenario(hub):
+        browser = await logged_in(hub, server=True)
+        user = stale(hub)
+        monkeypatch.setattr(type(written), "patch_namespaced_secret", call)
+        user.spawner.token_in_file = None
+        async with asyncio.timeout(5):
+            assert (await browser.get("/hub/home")).code == 200
 
 
 def test_a_refresh_token_for_one_use_outlives_a_userinfo_that_fails(play):

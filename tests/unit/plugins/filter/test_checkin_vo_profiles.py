@@ -82,7 +82,10 @@ def test_limits_or_storage_alone_are_one_profile_called_like_the_vo():
         ({"profiles": [{"name": "a\nb"}]}, "vos[0].profiles[0].name is 'a\\nb'; allowed is a text of one line"),
         ({"profiles": [{"name": "{{ x }}"}]}, "vos[0].profiles[0].name is '{{ x }}'; allowed is a text of one line"),
         ({"profiles": [{"name": "<b>"}]}, "vos[0].profiles[0].name is '<b>'; allowed is a text of one line"),
-        ({"profiles": [{"name": "x"}, {"name": "X"}]}, "vos has two profiles that are both called 'vo-a-x'"),
+        (
+            {"profiles": [{"name": "x"}, {"name": "X"}]},
+            "vos has the profiles 'vo.a: x' and 'vo.a: X'; allowed are names that differ in letters from a to z",
+        ),
         (
             {"images": {"T": IMAGE}, "profiles": [{"name": "x", "image": "S"}]},
             "vos[0].profiles[0].image is 'S'; allowed is one of T, or an image with its tag",
