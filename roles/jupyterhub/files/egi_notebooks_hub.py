@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from egi_notebooks_login import CheckinAuthenticator
+from egi_notebooks_login import CheckinAuthenticator, refresh_report
 from egi_notebooks_servers import Servers
+from jupyterhub.apihandlers.users import ActivityAPIHandler
 from jupyterhub.handlers.metrics import MetricsHandler
 
 SETTINGS = ("namespaces", "vos", "user_names", "grace_seconds", "absence_seconds", "access_token_file")
@@ -51,6 +52,7 @@ def configure(c: Any) -> None:
     c.KubeSpawner.post_stop_hook = servers.after_stop
     # Prometheus asks the hub itself. What comes through the proxy comes from outside and needs a token.
     MetricsHandler.authenticate_prometheus = property(came_through_proxy)
+    ActivityAPIHandler.refresh_auth = refresh_report
 
 
 def display_name(user: Any) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import egi_notebooks_rules as rules
 import egi_notebooks_servers as servers
 from jupyterhub import orm, roles
+from jupyterhub.apihandlers import APIHandler
 from jupyterhub.utils import url_path_join
 from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
@@ -62,6 +63,16 @@ def keep_address(user: Any) -> None:
         user.base_url = user.prefix = address
         # They have it from the user.
         user.spawners.clear()
+
+
+async def refresh_report(handler: Any, user: Any, force: bool = False) -> Any:
+    """Let servers of those who are just absent go on telling when something was done in them.
+
+    Without that a long computation would count as idle from the moment when its owner's session ended.
+    """
+    authenticator = handler.authenticator
+    found = await APIHandler.refresh_auth(handler, user, force)
+    return found or (user if user.name in authenticator.absent and user.name not in authenticator.lost else None)
 
 
 class LoginHandler(OAuthLoginHandler):

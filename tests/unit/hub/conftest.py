@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import kubespawner.spawner
 import pytest
+from jupyterhub.apihandlers.users import ActivityAPIHandler
 from jupyterhub.handlers.metrics import MetricsHandler
 from traitlets.config import Config
 
@@ -50,7 +51,9 @@ def hub(root, tmp_path_factory) -> Iterator[SimpleNamespace]:
 def configured(hub, monkeypatch):
     """A function that configures a hub as the chart does, with changed settings of the login."""
     monkeypatch.setattr(kubespawner.spawner, "load_config", lambda **_: None)
+    # Configuring changes these for the whole process.
     monkeypatch.setattr(MetricsHandler, "authenticate_prometheus", MetricsHandler.authenticate_prometheus)
+    monkeypatch.setattr(ActivityAPIHandler, "refresh_auth", ActivityAPIHandler.refresh_auth)
 
     def configure(**changes) -> Config:
         c = Config(checkin_oauth(SETTINGS | changes))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+from tornado.httpclient import AsyncHTTPClient
 
 spec = importlib.util.spec_from_file_location("world", Path(__file__).with_name("world.py"))
 world = importlib.util.module_from_spec(spec)
@@ -689,6 +692,32 @@ def test_a_server_does_not_outlive_its_owner_s_absence_for_ever(play):
         hub.checkin.broken = {}
         await browser.log_in("m")
         assert (await hub.browser().get("/hub/api/user", Authorization=f"token {token}")).code == 200
+
+
+def test_a_busy_server_is_not_idle_because_its_owner_is_absent(play):
+    @play(grace_seconds=600)
+    async def scenario(hub):
+        browser, user = await without_tokens(hub)
+        token = {"Authorization": f"token {user.spawner.api_token}"}
+
+        async def report(day: str) -> tuple[int, str]:
+            body = json.dumps({"servers": {"": {"last_activity": f"{day}T00:00:00Z"}}})
+            url = f"{browser.base}/hub/api/users/{user.name}/activity"
+            answer = await AsyncHTTPClient().fetch(url, method="POST", headers=token, body=body, raise_error=False)
+            hub.app.db.refresh(user.spawner.orm_spawner)
+            return answer.code, user.spawner.orm_spawner.last_activity.strftime("%F")
+
+        user.spawner.orm_spawner.last_activity = datetime(2020, 1, 1)
+        hub.app.db.commit()
+        hub.checkin.broken = {"token": 400}
+        assert await report("2020-01-02") == (200, "2020-01-02")
+        # It opens nothing else, not even for a moment.
+        assert (await hub.browser().get("/hub/api/user", **token)).code == 403
+        assert is_sent_to_login(await browser.get("/hub/home"))
+        hub.checkin.broken = {}
+        hub.checkin.people["m"] = person("other")
+        assert (await browser.log_in("m")).code == 403
+        assert await report("2020-01-03") == (403, "2020-01-02")
 
 
 def test_a_token_is_renewed_at_half_its_time_for_the_same_scopes(play):
