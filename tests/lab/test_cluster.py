@@ -63,6 +63,19 @@ def test_every_daemon_runs_on_every_node_that_it_should(lab):
         assert status["desiredNumberScheduled"] == status.get("numberReady", 0) > 0, name
 
 
+def test_services_outlive_a_kube_proxy_that_starts_anew(lab):
+    """It takes over the rules that it finds, and deletes those that it does not know as its own."""
+    edge = lab.host("edge")
+    on_edge = ("-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName=edge.lab.test")
+    lab.kubectl("delete", "pod", "-n", "kube-system", *on_edge)
+    lab.kubectl("rollout", "status", "-n", "kube-system", "daemonset/kube-proxy", "--timeout=90s")
+    count = 'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"}'
+    synced = f"curl -s http://localhost:10249/metrics | grep -q '^{count} 1$'"
+    edge.check_output(f"for i in $(seq 60); do {synced} && break; sleep 1; done; {synced}")
+    assert "10.96.0.1 . tcp . 443" in edge.check_output("nft list map ip kube-proxy service-ips")
+    assert edge.check_output("curl --silent --insecure --max-time 10 https://10.96.0.1/healthz") == "ok"
+
+
 def test_no_pod_has_failed(pods):
     for pod in pods:
         assert pod["status"]["phase"] in ("Running", "Succeeded"), pod["metadata"]["name"]
