@@ -203,7 +203,6 @@ import ipaddress
 import json
 import os
 import platform
-import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -237,7 +236,7 @@ def read(path: str) -> str:
         return ""
 
 
-def kubelet_version() -> str:
+def kubelet_version(run_command) -> str:
     """Return the version of the kubelet that artifact_install has installed, or of what has replaced it."""
     try:
         record = json.loads(read("/var/lib/egi-notebooks/artifacts/kubelet.json"))
@@ -245,9 +244,9 @@ def kubelet_version() -> str:
         status = os.lstat(kubelet)
         if record["files"][record["path"]] == [status.st_size, status.st_mtime_ns]:
             return record["version"]
-        answer = subprocess.run([kubelet, "--version"], capture_output=True, text=True, timeout=60, check=True)
-        return answer.stdout.split()[-1].removeprefix("v")
-    except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError):
+        code, said, _error = run_command([kubelet, "--version"], handle_exceptions=False)
+        return "" if code else said.split()[-1].removeprefix("v")
+    except (OSError, ValueError, LookupError, TypeError):
         return ""
 
 
@@ -264,7 +263,6 @@ def system() -> dict:
         "memory_mb": int((read("/proc/meminfo").split() + ["MemTotal:", "0"])[1]) // 1024,
         "processors": os.cpu_count(),
         "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
-        "kubelet_version": kubelet_version(),
         "python_kubernetes": os.path.isdir(ROOT + "/usr/lib/python3/dist-packages/kubernetes/client"),
         "packages_interrupted": any(
             os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
@@ -395,6 +393,7 @@ def main() -> None:
 
     own = addresses(ask("address"))
     node = system()
+    node["kubelet_version"] = kubelet_version(module.run_command)
     node["swap"] = swap()
     node["addresses"] = own
     node["default_ipv4"] = default_address(ask("route", "show", "default"), own)

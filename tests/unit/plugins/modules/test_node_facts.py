@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -95,7 +96,6 @@ def test_system(machine):
         "python_kubernetes": False,
         "packages_interrupted": False,
         "container_engines": [],
-        "kubelet_version": "",
     }
     assert system["processors"] >= 1
     machine({"run/systemd/system/x": "", "etc/kubernetes/kubelet.conf": ""})
@@ -108,10 +108,18 @@ def test_system(machine):
 
 
 def test_a_kubelet_that_was_put_in_place_by_hand_is_asked(machine, tmp_path):
+    def version() -> str:
+        def run_command(command, handle_exceptions):
+            assert not handle_exceptions
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+            return answer.returncode, answer.stdout, answer.stderr
+
+        return node_facts.kubelet_version(run_command)
+
     path, record = "usr/local/bin/kubelet", "var/lib/egi-notebooks/artifacts/kubelet.json"
     for broken in ('{"version": "1.3', "{}", "[]", '{"version": "1.36.3", "path": "/usr/local/bin/kubelet"}'):
         machine({record: broken})
-        assert node_facts.kubelet_version() == ""
+        assert version() == ""
     machine({path: "#!/bin/sh\necho Kubernetes v1.37.1\n"})
     (kubelet,) = tmp_path.rglob("kubelet")
     kubelet.chmod(0o755)
@@ -119,11 +127,11 @@ def test_a_kubelet_that_was_put_in_place_by_hand_is_asked(machine, tmp_path):
     files = {f"/{path}": [status.st_size, status.st_mtime_ns]}
     installed = {"version": "1.36.3", "path": f"/{path}", "files": files}
     machine({record: json.dumps(installed)})
-    assert node_facts.kubelet_version() == "1.36.3"
+    assert version() == "1.36.3"
     machine({record: json.dumps(installed | {"files": {f"/{path}": [1, 2]}})})
-    assert node_facts.kubelet_version() == "1.37.1"
+    assert version() == "1.37.1"
     kubelet.write_text("#!/bin/sh\nexit 1\n")
-    assert node_facts.kubelet_version() == ""
+    assert version() == ""
 
 
 def test_an_interrupted_package_manager_is_seen(machine):
