@@ -124,6 +124,12 @@ def test_what_helm_gives_back_equals_what_it_was_given(full_values):
     assert not none_in(full_values), "Helm drops keys without a value"
 
 
+@pytest.mark.parametrize(("items", "kept"), [([], {}), ([{}], {}), ([{"data": {"a": "b"}}], {"a": "b"})])
+def test_what_the_hub_s_secret_has_is_kept(render_role, items, kept):
+    found = {"stdout": json.dumps({"items": items})}
+    assert render_role("jupyterhub", "__jupyterhub_secret_old", __jupyterhub_secret_found=found) == kept
+
+
 def test_the_login_is_the_filter_s(values):
     config = values["hub"]["config"]
     assert config["JupyterHub"] == {"authenticator_class": "generic-oauth"}
