@@ -32,7 +32,18 @@ def root() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def render_role() -> Callable[..., Any]:
+def evaluate() -> Callable[[str, dict[str, Any]], Any]:
+    """Return a function that gives what an expression is with these variables, as plain data."""
+
+    def call(expression: str, variables: dict[str, Any]) -> Any:
+        templar = Templar(loader=DataLoader(), variables=variables)
+        return json.loads(templar.template(trust("{{ (" + expression + ") | to_json }}")))
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def render_role(evaluate) -> Callable[..., Any]:
     """Return a function that templates an expression with a role's defaults and vars, and variables of a site on top.
 
     ``render_role("jupyterhub", "__jupyterhub_helm_values", egi_notebooks_domain="n.example.org")`` gives plain data.
@@ -49,8 +60,7 @@ def render_role() -> Callable[..., Any]:
             if name == "defaults":
                 merged |= variables
         merged["role_path"] = str(folder)
-        templar = Templar(loader=loader, variables=merged)
-        return json.loads(templar.template(trust("{{ (" + expression + ") | to_json }}")))
+        return evaluate(expression, merged)
 
     return render
 

@@ -10,7 +10,6 @@ import platform
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 NODE = platform.node()
 GROUPS = {"masters": ["m"], "edges": ["e"], "workers": ["w", "v"], "nfs_servers": ["n"]}
@@ -34,7 +33,7 @@ def cluster(*names: str) -> str:
 
 
 @pytest.fixture
-def say(root):
+def say(root, evaluate):
     """Return a function that gives an expression of the playbook's variables in a run on some hosts."""
 
     def call(expression: str, hosts: list[str], **variables):
@@ -51,8 +50,7 @@ def say(root):
             "ansible_check_mode": False,
             "destroy_asked": {"stdout": cluster("m.site", "e.site", "w.site", "v.site")},
         }
-        templar = Templar(loader=DataLoader(), variables=known | site | variables)
-        return json.loads(templar.template(trust_as_template("{{ (" + expression + ") | to_json }}")))
+        return evaluate(expression, known | site | variables)
 
     return call
 

@@ -9,7 +9,6 @@ import json
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 GROUPS = {"masters": ["m"], "edges": ["e"], "workers": ["e", "w"]}
 
@@ -20,7 +19,7 @@ def item(kind: str, name: str, ready: str = "True", **fields) -> dict:
 
 
 @pytest.fixture
-def say(root):
+def say(root, evaluate):
     """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
     (play,) = DataLoader().load_from_file(str(root / "playbooks/verify.yml"), trusted_as_template=True)
 
@@ -33,8 +32,7 @@ def say(root):
             "egi_notebooks_domain": "n.example.org",
             "verify_cluster": {"stdout": json.dumps({"items": list(objects)})},
         }
-        templar = Templar(loader=DataLoader(), variables=play["vars"] | site | variables)
-        return json.loads(templar.template(trust_as_template("{{ (" + expression + ") | to_json }}")))
+        return evaluate(expression, play["vars"] | site | variables)
 
     return call
 
