@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     part.add_argument("part")
     commands.add_parser("up", help="the whole service")
     bare = commands.add_parser("nodes", help="mirror, DNS, Keycloak and booted nodes, no service on them")
-    bare.add_argument("--fresh", action="store_true", help="throw the nodes' disks away first")
+    bare.add_argument("--fresh", action="store_true", help="throw the nodes' disks and Keycloak's database away first")
     commands.add_parser("down", help="stop everything; disks and caches stay")
     commands.add_parser("clean", help="stop everything and forget disks, keys and secrets; built parts stay")
     commands.add_parser("status", help="what runs")

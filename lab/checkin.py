@@ -104,6 +104,11 @@ def _secret(state: Path, name: str) -> str:
     return (state / "secrets" / name).read_text().strip()
 
 
+def erase(state: Path) -> None:
+    """Forget all that Keycloak has stored: call this while it is down."""
+    shutil.rmtree(state / "keycloak", ignore_errors=True)
+
+
 def prepare(part: Path, state: Path) -> None:
     """Lay out Keycloak's home. If realm, secrets or `part` have changed it is a new one, with an empty database into
     which the realm is imported at the next start: call this while Keycloak is down.
@@ -115,7 +120,7 @@ def prepare(part: Path, state: Path) -> None:
     stamp = home / "made-from"
     if stamp.exists() and stamp.read_text() == key:
         return
-    shutil.rmtree(home, ignore_errors=True)
+    erase(state)
     home.mkdir(parents=True, mode=0o700)
     # Copies: what a build writes, and the two files that take the folder they really lie in for their home.
     for folder in ("conf", "lib/quarkus"):

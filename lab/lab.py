@@ -86,7 +86,10 @@ def _wait_for(url: str, what: str, timeout: float = 300) -> None:
 
 
 def start_nodes(fresh: bool = False) -> None:
-    """Everything around the service: artifacts, mirror, DNS, Check-in's stand-in, and booted nodes, bare if `fresh`."""
+    """Everything around the service: artifacts, mirror, DNS, Check-in's stand-in and booted nodes.
+
+    With `fresh` the nodes are bare and Check-in knows what realm.yml declares, whatever was there.
+    """
     build.install_packages(_HOST_TOOLS)
     parts = build.build()
     STATE.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -94,6 +97,9 @@ def start_nodes(fresh: bool = False) -> None:
         for node in NODES:
             nodes.power_off(node)
         nodes.erase()
+        # A test that was killed leaves its changes in the realm.
+        network.stop("keycloak")
+        checkin.erase(STATE)
     _secrets()
     pki.ensure(STATE)
     nodes.ensure_keys()
