@@ -146,7 +146,10 @@ class LoginCheck:
                 f"scopes {', '.join(missing)} are not granted to {client}; ask the Check-in team to add them, or leave "
                 "them out of scopes"
             )
-        return problems or [f"scopes {' '.join(self._login.scopes)} are not granted together to {client}"]
+        return problems or [
+            f"scopes {' '.join(self._login.scopes)} are not granted together to {client}, though each is by itself; "
+            "ask the Check-in team why"
+        ]
 
     def _ask(self, scopes: tuple[str, ...]) -> tuple[str, str]:
         """Return the error that comes back, and what is said about it: "page" and "redirect" are no OAuth errors."""

@@ -19,7 +19,9 @@ from user import User
 
 REALM = f"{BASE_URL}/admin/realms/egi"
 VO = "vo.notebooks.egi.eu"
-COURSE = "vo.training.lab.test:course"
+TRAINING = "vo.training.lab.test"
+COURSE = f"{TRAINING}:course"
+DATA = "vo.data.lab.test"
 ASSURED = "vo.assured.lab.test"
 FIGURES = OUTPUT / "identity.json"
 

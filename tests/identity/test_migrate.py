@@ -12,7 +12,7 @@ import pytest
 import yaml
 from access import PROJECT
 from faults import extra, pick_home
-from people import VO, urn
+from people import VO, mapper, urn
 from runs import Run, playbook
 
 CONFIRMED = extra(egi_notebooks_migrate_confirm="notebooks.lab.test")
@@ -33,6 +33,21 @@ def plain_names() -> Iterator[None]:
         yield
     finally:
         done("service")
+
+
+def plain_names_of_any_letters_work(lab, person):
+    """Case 4."""
+    with mapper("profile", "preferred_username", **{"user.attribute": "chosen_name"}):
+        for name in ("Žofía.Ω", "o'brien+x y", "名前"):
+            somebody = person(urn(VO), chosen_name=[name]).log_in()
+            assert somebody.name == name.lower()
+            somebody.start()
+            assert somebody.owns(somebody.pod())
+            assert pick_home(lab, somebody).startswith("/srv/homes/")
+            somebody.stop()
+        page = person(urn(VO), chosen_name=["https://example.org/me"]).visit()
+        assert page.status_code == 403
+        assert "can&#39;t be a user name here" in page.text
 
 
 @pytest.mark.harsh
@@ -68,6 +83,7 @@ def test_home_and_user_get_the_short_name_together(lab, person):
         member.stop()
         assert done("migrate_users", *CONFIRMED).changes == []
         forgotten = person(urn(VO)).log_in()
+        plain_names_of_any_letters_work(lab, person)
 
     assert forgotten.visit().status_code == 403
     name = member.name

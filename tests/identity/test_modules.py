@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import pytest
 from checkin_client import CALLBACK, PROTOCOL, Client, initial_access_token
+from people import COURSE, TRAINING, VO, urn
 from steps import CA, both, changed, run_steps
 from user import User
 
@@ -111,9 +113,19 @@ def test_a_client_and_its_issuer_are_looked_at(wanted, tmp_path):
     assert answers[0]["client"]["client_name"] == "made by a test"
     # Keycloak gives no new token at a read.
     assert kept(wanted) == known
+    void = tmp_path / "void.json"
+    with open(os.open(void, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
+        json.dump(known | {"registration_access_token": "void-token-of-a-test"}, stream)
+    (answer,) = run_steps(tmp_path, "checkin_client_info", [({"credentials_file": str(void)}, False)])
+    assert answer["failed"]
+    assert "answered 401" in answer["msg"]
+    assert "void-token-of-a-test" not in json.dumps(answer)
 
-    answers = run_steps(tmp_path, "checkin_discovery_info", both({"issuer": ISSUER}))
+    *answers, failed = run_steps(
+        tmp_path, "checkin_discovery_info", [*both({"issuer": ISSUER}), ({"issuer": f"{ISSUER}-of-nobody"}, False)]
+    )
     assert changed(answers) == [False, False]
+    assert "answered 404" in failed["msg"]
     found = answers[0]
     assert found["endpoints"]["userinfo"] == f"{PROTOCOL}/userinfo"
     assert {"openid", "entitlements", "offline_access"} <= set(found["scopes"])
@@ -173,6 +185,19 @@ def test_the_steps_of_a_server(hub, tmp_path):
     # The role does not allow named servers.
     (answer,) = run_steps(tmp_path, "jupyterhub_server", [(start | {"server": "second"}, False)])
     assert "answered 400 (Named servers are not enabled.)" in answer["msg"]
+
+
+def test_a_server_is_started_with_options(lab, person, hub, tmp_path):
+    login, _ = hub
+    both_vos = person(urn(VO), urn(COURSE, "student")).log_in()
+    start = login | {"user": both_vos.name, "options": {"profile": "vo-training-lab-test"}}
+    stop = login | {"user": both_vos.name, "state": "stopped"}
+    answers = run_steps(tmp_path, "jupyterhub_server", [*both(start), *both(start)])
+    assert changed(answers) == [True, True, False, False]
+    assert both_vos.pod()["metadata"]["annotations"]["egi.eu/primary_group"] == TRAINING
+    answers = run_steps(tmp_path, "jupyterhub_server", [*both(stop), *both(stop)])
+    assert changed(answers) == [True, True, False, False]
+    assert not any(map(both_vos.owns, lab.user_pods()))
 
 
 def test_users_and_servers_are_told(hub, tmp_path):

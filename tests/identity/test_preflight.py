@@ -6,12 +6,25 @@
 from __future__ import annotations
 
 import json
+import re
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from access import STATE
 from checkin_client import CALLBACK, TIMEOUT, browser, initial_access_token
 from runs import playbook
+from steps import run_steps
 
-from lab.checkin import CLIENT_ID, ISSUER
+from lab.checkin import CLIENT_ID, HOST, ISSUER
+from lab.settings import CHECKIN_ADDRESS
+
+PROXY_PORT = 8443
+PUBLIC, PROXY = f"https://{HOST}", f"https://{HOST}:{PROXY_PORT}"
 
 
 def preflight(**changes) -> tuple[int, list[str]]:
@@ -80,13 +93,53 @@ def poor_client(lab):
     )
 
 
+class Slow(BaseHTTPRequestHandler):
+    """Check-in behind a proxy whose clock is late: Keycloak itself does not tell the time."""
+
+    def do_GET(self) -> None:
+        answer = browser().get(f"{PUBLIC}{self.path}", allow_redirects=False, timeout=TIMEOUT)
+        body = answer.content.replace(PUBLIC.encode(), PROXY.encode())
+        self.send_response_only(answer.status_code)
+        self.send_header("Date", formatdate(time.time() - 90, usegmt=True))
+        for name in ("Content-Type", "Location"):
+            if name in answer.headers:
+                self.send_header(name, answer.headers[name])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def late_issuer() -> Iterator[str]:
+    """The lab's issuer by way of that proxy."""
+    server = ThreadingHTTPServer((CHECKIN_ADDRESS, PROXY_PORT), Slow)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(STATE / "tls/aai.crt", STATE / "tls/aai.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield ISSUER.replace(PUBLIC, PROXY)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_clock_that_is_off_is_told(late_issuer, tmp_path):
+    (found,) = run_steps(tmp_path, "checkin_discovery_info", [({"issuer": late_issuer}, False)])
+    assert -95 < found["clock_skew"] < -85
+    status, (line,) = preflight(issuer=late_issuer)
+    assert status != 0
+    assert re.search(rf"clock of this host is [89]\d\.\d s ahead of that of {late_issuer}; allowed are 60 s", line)
+
+
 def test_scopes_and_offline_access_that_a_client_lacks_are_told_at_once(poor_client):
     status, lines = preflight(client_id=poor_client, offline_access=True)
     assert status != 0
     assert len(lines) == 2, lines
     text = "\n".join(lines)
     assert f"scope offline_access is not granted to client {poor_client}" in text
+    assert "ask the Check-in team to allow refresh tokens" in text
     assert "scopes entitlements, eduperson_entitlement, eduperson_assurance are not granted" in text
+    assert "ask the Check-in team to add them" in text
 
 
 @pytest.mark.harsh

@@ -101,10 +101,13 @@ class Client:
         } | parameters
         return f"{PROTOCOL}/auth?{urlencode(query)}", verifier
 
-    def log_in(self, username: str, scope: str, session: requests.Session | None = None) -> dict:
-        """Log a user of the lab in and return the token response."""
+    def log_in(
+        self, username: str, scope: str, session: requests.Session | None = None, password: str | None = None
+    ) -> dict:
+        """Log somebody in, without a password one of the lab's users, and return the token response."""
         url, verifier = self.authorization(scope)
-        answer = login(session or browser(), url, username, secret(f"password-{username}"), until=self.redirect_uri)
+        password = password or secret(f"password-{username}")
+        answer = login(session or browser(), url, username, password, until=self.redirect_uri)
         assert answer.is_redirect, f"the login of {username} ended at {answer.url} (status {answer.status_code})"
         query = parse_qs(urlsplit(answer.headers["Location"]).query)
         assert "code" in query, query

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import re
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).parents[2]
 
@@ -19,3 +22,17 @@ def test_the_steps_by_hand_write_the_files_that_the_role_writes():
     for template, path in files:
         written = rf"path: {re.escape(path)}\n +content: .*'{re.escape(template)}[.]j2'"
         assert re.search(written, tasks), (template, path)
+
+
+def test_the_fuzz_run_finds_another_exception(monkeypatch, capsys):
+    fuzz = SourceFileLoader("fuzz_entitlement", str(PROJECT / "benchmarks/fuzz_entitlement.py")).load_module()
+    fuzz.main(count=20_000)
+    assert "20000 inputs (seed 1)" in capsys.readouterr().out
+
+    def parse(text: str) -> None:
+        if "\0" in text:
+            raise ValueError("planted")
+
+    monkeypatch.setattr(fuzz, "parse_any", parse)
+    with pytest.raises(SystemExit, match="FAILED: ValueError for .* planted"):
+        fuzz.main(count=20_000)

@@ -580,6 +580,19 @@ def test_each_flaw_is_one_sentence(login, options, sentence):
     assert "\n" not in problem
 
 
+def test_scopes_that_are_refused_together_only_are_told(login, issuer, monkeypatch):
+    authorize = issuer.authorize
+
+    def at_most_two(query):
+        many = len(query["scope"].split()) > 2
+        return authorize(query | {"scope": "openid unknown"} if many else query)
+
+    monkeypatch.setattr(issuer, "authorize", at_most_two)
+    (problem,) = login(scopes=["openid", "profile", "email"])
+    assert "scopes openid profile email are not granted together to client notebooks at " in problem
+    assert problem.endswith("ask the Check-in team why")
+
+
 def test_several_flaws_are_told_at_once(login, issuer):
     issuer.clock = 90
     problems = login(scopes=["openid", "x", "offline_access"])
