@@ -32,7 +32,7 @@ def person(lab, admin) -> Iterator[Callable[..., Person]]:
     made: list[Person] = []
 
     def make(*entitlements: str, **attributes) -> Person:
-        made.append(Person(lab, entitlements=list(entitlements), **attributes))
+        made.append(Person(lab, **{"entitlements": list(entitlements)} | attributes))
         return made[-1]
 
     yield make

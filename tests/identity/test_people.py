@@ -112,8 +112,8 @@ def data(lab) -> Iterator[None]:
         ]
     )
     yield
-    lab.kubectl("delete", "pvc", "vo-data", "--namespace", "jupyterhub")
-    lab.kubectl("delete", "pv", "vo-data")
+    lab.kubectl("delete", "pvc", "vo-data", "--namespace", "jupyterhub", "--wait=false")
+    lab.kubectl("delete", "pv", "vo-data", "--wait=false")
     lab.run("worker", "rm -r /srv/vo-data")
 
 
@@ -126,7 +126,7 @@ def test_profiles_and_storage_of_a_vo_are_for_its_members(person):
     assert pod["metadata"]["annotations"]["egi.eu/primary_group"] == DATA
     assert pod["metadata"]["annotations"]["egi.eu/flavor"] == "vo-data-lab-test-large"
     limits = pod["spec"]["containers"][0]["resources"]["limits"]
-    assert (float(limits["cpu"]), limits["memory"]) == (0.5, str(700 * 1024**2))
+    assert (limits["cpu"], limits["memory"]) == ("500m", str(700 * 1024**2))
     with member.kernel() as kernel:
         assert kernel.run("print(open('/data/vo/note').read())").strip() == "of the VO"
         assert "Read-only" in kernel.run("import subprocess; print(subprocess.getoutput('touch /data/vo/mine'))")
