@@ -122,8 +122,20 @@ def start_nodes(fresh: bool = False) -> None:
     _say("mirror and Keycloak answer")
 
 
+def _check_chart() -> None:
+    """Refuse a CHART that is none before minutes are spent on it."""
+    chart = os.environ.get("CHART", "")
+    if chart == "official":
+        raise SystemExit(
+            "the official chart is in no package registry; give CHART=PATH of an unpacked one (see docs/lab.md)"
+        )
+    if chart and not (Path(chart).expanduser() / "Chart.yaml").is_file():
+        raise SystemExit(f"CHART={chart} has no Chart.yaml; give CHART=PATH of an unpacked chart")
+
+
 def up() -> None:
     """The whole service, from whatever is there to the printed address."""
+    _check_chart()
     started = time.monotonic()
     start_nodes()
     _say("running playbooks/site.yml")
