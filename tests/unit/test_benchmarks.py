@@ -8,6 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from benchmarks import run
+from lab import lab
+from lab.settings import NODES, SERVICE_URL
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -19,3 +25,29 @@ def test_the_steps_by_hand_write_the_files_that_the_role_writes():
     for template, path in files:
         written = rf"path: {re.escape(path)}\n +content: .*'{re.escape(template)}[.]j2'"
         assert re.search(written, tasks), (template, path)
+
+
+@pytest.fixture
+def printed(monkeypatch, tmp_path, capfd) -> str:
+    """What `lab up` prints when site.yml has changed two tasks."""
+    (tmp_path / "secrets").mkdir()
+    for user in ("member", "outsider"):
+        (tmp_path / f"secrets/password-{user}").write_text("a password")
+    monkeypatch.setattr(lab, "STATE", tmp_path)
+    monkeypatch.setattr(lab, "start_nodes", lambda: None)
+    monkeypatch.setattr(lab, "run", lambda argv: print("edge : ok=9 changed=2 failed=0\nnfs : ok=5 changed=0 failed=0"))
+    lab.up()
+    return capfd.readouterr().out
+
+
+def test_what_make_lab_prints_is_read(printed):
+    up = run.read_up(400.0, printed)
+    assert (up.seconds, up.changed) == (400.0, 2)
+    assert 0 <= up.site < 60
+    assert len(NODES) == run.NODES
+
+
+@pytest.mark.parametrize("lost", [SERVICE_URL, "outsider,", "member,", "secrets/"])
+def test_a_make_lab_that_does_not_tell_how_to_get_in_is_noticed(printed, lost):
+    with pytest.raises(SystemExit, match="two logins"):
+        run.read_up(400.0, printed.replace(lost, ""))
