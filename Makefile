@@ -25,7 +25,7 @@ lock: venv  ## write requirements.txt anew from requirements.in
 	pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-find-links --no-emit-index-url \
 		--output-file requirements.txt requirements.in
 
-lab: venv  ## the whole service (CHART=official or CHART=PATH takes another chart)
+lab: venv  ## the whole service (CHART=PATH takes another, unpacked chart)
 	@python -m lab up
 
 lab-nodes: venv  ## only the surroundings and bare booted nodes

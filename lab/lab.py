@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -68,10 +69,14 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(argv: list[str]) -> int:
-    """Run a command inside the lab's network and return its exit status."""
+def _require_network() -> None:
     if not network.exists():
         raise SystemExit("the lab is not up: run `make lab` or `make lab-nodes` first")
+
+
+def run(argv: list[str]) -> int:
+    """Run a command inside the lab's network and return its exit status."""
+    _require_network()
     return subprocess.run(network.inside(argv), env=environment(), check=False).returncode
 
 
@@ -122,14 +127,28 @@ def start_nodes(fresh: bool = False) -> None:
     _say("mirror and Keycloak answer")
 
 
+def _check_chart() -> None:
+    """Refuse a CHART that is none before minutes are spent on it."""
+    chart = os.environ.get("CHART", "")
+    if chart == "official":
+        raise SystemExit(
+            "the official chart is in no package registry; give CHART=PATH of an unpacked one (see docs/lab.md)"
+        )
+    if chart and not (Path(chart).expanduser() / "Chart.yaml").is_file():
+        raise SystemExit(f"CHART={chart} has no Chart.yaml; give CHART=PATH of an unpacked chart")
+
+
 def up() -> None:
     """The whole service, from whatever is there to the printed address."""
+    _check_chart()
     started = time.monotonic()
     start_nodes()
     _say("running playbooks/site.yml")
+    site_started = time.monotonic()
     if run([str(ANSIBLE), "-i", str(PROJECT / "inventories/lab"), str(PROJECT / "playbooks/site.yml")]):
         raise SystemExit("playbooks/site.yml failed; `make lab` again resumes")
-    _say(f"ready in {time.monotonic() - started:.0f} s")
+    ended = time.monotonic()
+    _say(f"ready in {ended - started:.0f} s, of which playbooks/site.yml took {ended - site_started:.1f} s")
     print(f"""
     EGI Notebooks: {SERVICE_URL}   (`make lab-open` lets this machine's browser in)
       a member of the VO:  member, with the password in {_password_file("member")}
@@ -174,28 +193,43 @@ def status() -> None:
 
 
 def open_edge() -> None:
-    """Publish the edge and Check-in's stand-in on the host's loopback for a person's browser, until interrupted."""
+    """Publish the edge and Check-in's stand-in on the host's loopback for a person's browser.
+
+    Until this is interrupted, or :func:`down` ends the forwards.
+    """
+    _require_network()
+    if any(name.startswith("open-") for name in network.running()):
+        raise SystemExit("the lab is open already; Ctrl-C there ends that, and `make lab-down` as well")
     build.install_packages(("socat",))
     doors = {
         "127.0.0.1": ("notebooks.lab.test", next(n.address for n in NODES if n.name == "edge")),
         "127.0.0.2": ("aai.lab.test", CHECKIN_ADDRESS),
     }
-    forwards = [
-        subprocess.Popen(
-            [
-                "socat",
-                f"TCP-LISTEN:443,bind={here},fork,reuseaddr",
-                f"EXEC:ip netns exec {NAMESPACE} socat STDIO TCP\\:{there}\\:443",
-            ]
-        )
-        for here, (_, there) in doors.items()
-    ]
-    print(f"Let the browser trust {STATE / 'ca/ca.crt'}, add to /etc/hosts (and take away afterwards)\n")
-    for here, (name, _) in doors.items():
-        print(f"    {here} {name}")
-    print(f"\nand open {SERVICE_URL}. Ctrl-C ends the forward.", flush=True)
+    # The forwards are in sessions of their own: a closed terminal must end them as Ctrl-C does.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
-        forwards[0].wait()
+        forwards = [
+            network.spawn(
+                f"open-{here}",
+                [
+                    "socat",
+                    f"TCP-LISTEN:443,bind={here},fork,reuseaddr",
+                    f"EXEC:ip netns exec {NAMESPACE} socat STDIO TCP\\:{there}\\:443",
+                ],
+                on_host=True,
+            )
+            for here, (_, there) in doors.items()
+        ]
+        print(f"Let the browser trust {STATE / 'ca/ca.crt'}, add to /etc/hosts (and take away afterwards)\n")
+        for here, (name, _) in doors.items():
+            print(f"    {here} {name}")
+        print(f"\nand open {SERVICE_URL}. Ctrl-C ends the forward.", flush=True)
+        while not (ended := [forward.returncode for forward in forwards if forward.poll() is not None]):
+            time.sleep(0.2)
+        # So socat ends when it is told to, which `lab down` does.
+        if not set(ended) <= {-signal.SIGTERM, 128 + signal.SIGTERM}:
+            raise SystemExit(f"a forward has ended; see {STATE / 'logs'}/open-*.log")
     finally:
-        for forward in forwards:
-            forward.terminate()
+        for here in doors:
+            network.stop(f"open-{here}")

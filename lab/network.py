@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's network: a namespace with a bridge, no uplink, and the processes that run inside it.
+"""The lab's network: a namespace with a bridge, no uplink, and the lab's daemons, most of which run inside it.
 
 The host keeps nothing but the namespace's name and its ``/etc/netns`` folder; both go with :func:`remove`.
 """
@@ -94,16 +94,21 @@ def pid(name: str) -> int | None:
     return None
 
 
-def spawn(name: str, argv: list[str], env: dict[str, str] | None = None) -> None:
-    """Start the daemon `name` inside the namespace, unless it runs; its output goes to STATE/logs/NAME.log."""
+def spawn(
+    name: str, argv: list[str], env: dict[str, str] | None = None, on_host: bool = False
+) -> subprocess.Popen[bytes] | None:
+    """Start the daemon `name` inside the namespace, or in the host's network, unless it runs.
+
+    Its output goes to STATE/logs/NAME.log.
+    """
     if pid(name):
-        return
+        return None
     log = STATE / "logs" / f"{name}.log"
     for folder in (log.parent, _pid_file(name).parent):
         folder.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            inside(argv),
+            argv if on_host else inside(argv),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
@@ -113,20 +118,24 @@ def spawn(name: str, argv: list[str], env: dict[str, str] | None = None) -> None
         )
     started = Path("/proc", str(process.pid), "stat").read_text().rsplit(")", 1)[1].split()[19]
     _pid_file(name).write_text(f"{process.pid} {started}\n")
+    return process
 
 
 def stop(name: str, sig: int = signal.SIGTERM, timeout: float = 10) -> None:
     """End the daemon `name` and its children; after `timeout` seconds, or with SIGKILL, at once."""
     number = pid(name)
     if number:
-        os.killpg(number, sig)
+        # Who started the daemon may end it at the same time.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(number, sig)
         deadline = time.monotonic() + timeout
         while pid(name) and time.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(number, os.WNOHANG)
             time.sleep(0.1)
         if pid(name):
-            os.killpg(number, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(number, signal.SIGKILL)
     _pid_file(name).unlink(missing_ok=True)
 
 

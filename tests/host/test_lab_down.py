@@ -8,9 +8,12 @@ Starts over with fresh nodes, so it runs before the tests that need the service:
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,10 +26,13 @@ COMMANDS = {
     "routes": ["ip", "route", "show", "table", "all"],
     "namespaces": ["ip", "netns", "list"],
     "loop devices": ["losetup", "--list"],
+    "HTTPS listeners": ["ss", "--no-header", "--tcp", "--listening", "--numeric", "sport = :443"],
 }
 FILES = {"mounts": "/proc/self/mounts", "hosts": "/etc/hosts", "resolver": "/etc/resolv.conf"}
 #: What changes by itself: dates, counters and lifetimes.
 NOISE = re.compile(r"^#.*$|\[\d+:\d+\]|packets \d+ bytes \d+|(valid_lft|preferred_lft|expires) \S+", re.MULTILINE)
+#: Where `lab open` publishes the edge and Check-in's stand-in.
+DOORS = ("127.0.0.1", "127.0.0.2")
 PACKET_FILTERS = (["nft", "list", "ruleset"], ["iptables-save"])
 
 
@@ -56,9 +62,25 @@ def processes() -> list[str]:
             words = path.read_bytes().decode(errors="replace").split("\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if NAMESPACE in words or any(word.startswith((f"{CACHE}/parts", f"{CACHE}/lab")) for word in words):
-            found.append(" ".join(words))
+        line = " ".join(words)
+        if f"netns exec {NAMESPACE} " in line or any(
+            word.startswith((f"{CACHE}/parts", f"{CACHE}/lab")) for word in words
+        ):
+            found.append(line)
     return found
+
+
+def wait_until_open(opening: subprocess.Popen[str]) -> None:
+    assert any("Ctrl-C" in line for line in opening.stdout), "`lab open` ended at once"
+    for address in DOORS:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection((address, 443), timeout=5).close()
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, f"nothing listens at {address}"
+                time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +99,15 @@ def test_nodes_boot_and_everything_of_theirs_is_gone_when_they_are_down(before):
         assert {key: during[key] for key in ("interfaces", "routes", "hosts")} == {
             key: before[key] for key in ("interfaces", "routes", "hosts")
         }
+        opening = subprocess.Popen([sys.executable, "-m", "lab", "open"], stdout=subprocess.PIPE, text=True)
+        wait_until_open(opening)
+        browser = socket.create_connection(("127.0.0.2", 443), timeout=10)
     finally:
         lab("down")
+    # It ends by itself, and with it what a browser still holds.
+    assert opening.wait(timeout=10) == 0
+    with browser, contextlib.suppress(ConnectionResetError):
+        assert browser.recv(1) == b""
     assert processes() == []
     assert host() == before
     assert not Path("/etc/netns", NAMESPACE).exists()

@@ -378,8 +378,8 @@ def test_network_policies(render):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"prePuller": {"hook": {"enabled": True}}}, ["prePuller.hook.enabled", "CHART=official"]),
-        ({"scheduling": {"userScheduler": {"enabled": True}}}, ["scheduling.userScheduler.enabled", "CHART=official"]),
+        ({"prePuller": {"hook": {"enabled": True}}}, ["prePuller.hook.enabled", "CHART=PATH"]),
+        ({"scheduling": {"userScheduler": {"enabled": True}}}, ["scheduling.userScheduler.enabled", "CHART=PATH"]),
         ({"scheduling": {"podPriority": {"enabled": True}}}, ["scheduling.podPriority.enabled"]),
         ({"scheduling": {"userPlaceholder": {"replicas": 2}}}, ["scheduling.userPlaceholder.replicas is 2"]),
         ({"proxy": {"https": {"enabled": True}}}, ["proxy.https.enabled"]),
