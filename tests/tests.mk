@@ -4,7 +4,8 @@ MOLECULE_SCENARIO ?= lab
 TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
-.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity test-destroy \
+.PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity \
+  test-identity-full test-destroy \
   test-packages test without-lab benchmark fuzz
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
@@ -42,6 +43,9 @@ test-faults-full: test-faults  ## the same with fifteen quiet minutes and three 
 
 test-identity: $(VENV_READY)  ## logins, the modules and preflight against the running lab's Check-in and hub (PYTEST="-m 'not harsh'": Check-in stays up)
 	$(IN_LAB) pytest --capture=no tests/identity $(PYTEST)
+
+test-identity-full: export FAULTS_CHECKIN_SECONDS := 600
+test-identity-full: test-identity  ## the same with ten minutes without Check-in
 
 test-destroy: $(VENV_READY)  ## take the service away from the running lab
 	$(IN_LAB) pytest tests/destroy
