@@ -84,6 +84,35 @@ def test_an_interrupted_package_manager_is_helped(lab):
         lab.run("worker", f"rm -f {journal}; command -v socat >/dev/null || apt-get install --yes socat", timeout=180)
 
 
+def test_swap_is_turned_off_for_good(lab):
+    """What images of some clouds bring: a swap file in use, and in the table for the next start."""
+    entry, used = "/faults.swap none swap sw 0 0", "tail --lines=+2 /proc/swaps"
+    try:
+        lab.run(
+            "worker",
+            "cp -a /etc/fstab /etc/fstab.faults && "
+            "dd if=/dev/zero of=/faults.swap bs=1M count=16 conv=fsync status=none && chmod 600 /faults.swap && "
+            f"mkswap --quiet /faults.swap && swapon /faults.swap && echo '{entry}' >>/etc/fstab",
+        )
+        assert "/faults.swap" in lab.run("worker", used)
+        result = playbook("cluster", "--limit", WORKER.fqdn)
+        assert result.status == 0, result.failures
+        assert lab.run("worker", used) == ""
+        assert lab.run("worker", "grep /faults.swap /etc/fstab") == f"# egi.notebooks turned swap off: {entry}"
+        again = playbook("cluster", "--limit", WORKER.fqdn)
+        assert (again.status, again.changes) == (0, []), again.failures
+        # What a start of the machine does.
+        lab.ssh("worker", "systemctl daemon-reload; systemctl start swap.target; swapon --all")
+        assert lab.run("worker", "systemctl show --property=LoadState --value swap.target") == "masked"
+        assert lab.run("worker", used) == ""
+    finally:
+        lab.ssh(
+            "worker",
+            "swapoff /faults.swap; rm -f /faults.swap /etc/systemd/system/swap.target; "
+            "mv /etc/fstab.faults /etc/fstab; systemctl daemon-reload",
+        )
+
+
 def internal_address(lab, node: str) -> str:
     (found,) = lab.get("node", MACHINES[node].fqdn)
     return next(item["address"] for item in found["status"]["addresses"] if item["type"] == "InternalIP")
