@@ -198,21 +198,42 @@ def test_a_damaged_certificate_file_is_refused_by_a_plain_sentence(variant, word
     refused(playbook("preflight", *extra(**certificates(tmp_path, variant))), [CERTIFICATE, word])
 
 
-def served_serial(lab) -> int:
-    context = ssl.create_default_context(cafile=lab.ca_file)
+def served_serial(authority: Path) -> int:
+    """Of the served certificate, which must be one of this CA's."""
+    context = ssl.create_default_context(cafile=authority)
     with context.wrap_socket(socket.create_connection((MAIN, 443), timeout=10), server_hostname=MAIN) as connection:
         return int(connection.getpeercert()["serialNumber"], 16)
 
 
 def test_a_good_certificate_with_other_line_ends_is_served_fully_and_without_an_interruption(lab, tmp_path):
     """Case 29. A renewal as well: the edge takes the new certificate while it runs."""
-    before = served_serial(lab)
+    before = served_serial(lab.ca_file)
     try:
         result = playbook("service", *extra(**certificates(tmp_path, "CRLF")))
         assert result.status == 0, result.failures
-        wait_until(lambda: served_serial(lab) != before, 180, "the new certificate")
+        wait_until(lambda: served_serial(lab.ca_file) != before, 180, "the new certificate")
         curl = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--cacert", str(lab.ca_file)]
         subprocess.run([*curl, f"https://{MAIN}/hub/login"], check=True, timeout=30)
     finally:
         assert playbook("service").status == 0
-    wait_until(lambda: served_serial(lab) == before, 180, "the lab's own certificate")
+    wait_until(lambda: served_serial(lab.ca_file) == before, 180, "the lab's own certificate")
+
+
+def test_an_edge_without_a_certificate_of_the_site_serves_one_of_its_own_ca(lab, tmp_path):
+    """The setting of inventories/single_node."""
+    before = served_serial(lab.ca_file)
+    selfsigned = extra(edge_ingress_tls="selfsigned")
+    authority = tmp_path / "ca.crt"
+    try:
+        result = playbook("service", *selfsigned)
+        assert result.status == 0, result.failures
+        # Where docs/operations.md has it.
+        authority.write_text(lab.run("master", "cat /etc/egi-notebooks/edge/ca.crt"))
+        wait_until(lambda: served_serial(authority) != before, 180, "a certificate of the internal CA")
+        again = playbook("service", *selfsigned)
+        assert (again.status, again.changes) == (0, []), again.failures
+        assert served_serial(authority) != before
+    finally:
+        assert playbook("service").status == 0
+        lab.run("master", "rm -rf /etc/egi-notebooks/edge")
+    wait_until(lambda: served_serial(lab.ca_file) == before, 180, "the lab's own certificate")

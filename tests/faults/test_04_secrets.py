@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 import subprocess
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 from access import STATE
 from checkin_client import BASE_URL, TIMEOUT, admin_session
-from faults import HUB, JOIN_TOKEN, MACHINES, extra, wait_until
+from faults import CLUSTER, HUB, JOIN_TOKEN, MACHINES, extra, wait_until
 from runs import playbook
 from user import User
 
@@ -42,7 +43,7 @@ def key_lines(pem: str) -> set[str]:
 
 
 def secrets_of_the_run(lab) -> set[str]:
-    """Client secret, cookie secret, crypt keys, proxy token, private keys of the edge and of the cluster."""
+    """Client secret, cookie secret, crypt keys, proxy token, keys of edge, cluster, nodes and administrators."""
     plain = {lab.secret("client_secret")}
     for secret in lab.get("secrets", "-n", HUB, "--field-selector=type=Opaque"):
         for name, value in secret.get("data", {}).items():
@@ -53,7 +54,12 @@ def secrets_of_the_run(lab) -> set[str]:
     (certificate,) = lab.get("secrets", "-n", "edge", "--field-selector=type=kubernetes.io/tls")
     keys = base64.b64decode(certificate["data"]["tls.key"]).decode()
     keys += "\n" + lab.run("master", "cat /etc/kubernetes/pki/*.key /etc/kubernetes/pki/etcd/*.key")
-    return spellings(plain) | key_lines(keys)
+    keys += "".join("\n" + lab.run(node, "cat /var/lib/kubelet/pki/*") for node in CLUSTER)
+    # The kubeconfigs of administrators and of the control plane.
+    callers = set(re.findall(r"client-key-data: (\S+)", lab.run("master", "cat /etc/kubernetes/*.conf")))
+    assert len(callers) >= 3, "administrator, controller manager and scheduler"
+    keys += "".join("\n" + base64.b64decode(key).decode() for key in callers)
+    return spellings(plain) | callers | key_lines(keys)
 
 
 def found_on_nodes(lab, wanted: set[str]) -> list[str]:

@@ -84,6 +84,35 @@ def test_an_interrupted_package_manager_is_helped(lab):
         lab.run("worker", f"rm -f {journal}; command -v socat >/dev/null || apt-get install --yes socat", timeout=180)
 
 
+def test_swap_is_turned_off_for_good(lab):
+    """What images of some clouds bring: a swap file in use, and in the table for the next start."""
+    entry, used = "/faults.swap none swap sw 0 0", "tail --lines=+2 /proc/swaps"
+    try:
+        lab.run(
+            "worker",
+            "cp -a /etc/fstab /etc/fstab.faults && "
+            "dd if=/dev/zero of=/faults.swap bs=1M count=16 conv=fsync status=none && chmod 600 /faults.swap && "
+            f"mkswap --quiet /faults.swap && swapon /faults.swap && echo '{entry}' >>/etc/fstab",
+        )
+        assert "/faults.swap" in lab.run("worker", used)
+        result = playbook("cluster", "--limit", WORKER.fqdn)
+        assert result.status == 0, result.failures
+        assert lab.run("worker", used) == ""
+        assert lab.run("worker", "grep /faults.swap /etc/fstab") == f"# egi.notebooks turned swap off: {entry}"
+        again = playbook("cluster", "--limit", WORKER.fqdn)
+        assert (again.status, again.changes) == (0, []), again.failures
+        # What a start of the machine does.
+        lab.ssh("worker", "systemctl daemon-reload; systemctl start swap.target; swapon --all")
+        assert lab.run("worker", "systemctl show --property=LoadState --value swap.target") == "masked"
+        assert lab.run("worker", used) == ""
+    finally:
+        lab.ssh(
+            "worker",
+            "swapoff /faults.swap; rm -f /faults.swap /etc/systemd/system/swap.target; "
+            "mv /etc/fstab.faults /etc/fstab; systemctl daemon-reload",
+        )
+
+
 def internal_address(lab, node: str) -> str:
     (found,) = lab.get("node", MACHINES[node].fqdn)
     return next(item["address"] for item in found["status"]["addresses"] if item["type"] == "InternalIP")
@@ -260,21 +289,29 @@ def test_the_cluster_s_own_ranges_are_excluded_wherever_a_proxy_is_set(lab, work
             # Connections of their own: those that Ansible keeps open know the old environment.
             patch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", str(tmp_path_factory.mktemp("ssh")))
             assert lab.run("worker", "echo $https_proxy") == proxy
+            # As after an init that was interrupted: the role has kubeadm write the control plane anew.
+            manifests = "stat --format='%n %y' /etc/kubernetes/manifests/*"
+            old = lab.run("master", f"echo started >/etc/kubernetes/egi-notebooks-init && {manifests}").splitlines()
             result = playbook("site", *variables)
             assert result.status == 0, result.failures
             for node in CLUSTER:
                 (excluded,) = re.findall(r'NO_PROXY=([^"]*)', lab.run(node, f"cat {drop_in}"))
                 for part in ("10.244.0.0/16", "10.96.0.0/12", "10.77.0.0/24", ".svc", ".cluster.local", "localhost"):
                     assert part in excluded.split(","), (node, part)
-            # The control plane knows no proxy, or the exceptions with it.
-            for line in lab.run("master", "grep -riE 'https?_proxy' /etc/kubernetes/manifests || true").splitlines():
-                assert all(part in line for part in ("10.244.0.0/16", "10.96.0.0/12")), line
+            # The control plane and kube-proxy know no proxy.
+            new = lab.run("master", f"{manifests} && ! grep -riE 'https?_proxy' /etc/kubernetes/manifests").splitlines()
+            assert len(new) == len(old) == 4
+            assert not set(new) & set(old)
+            daemon_set = lab.kubectl("get", "daemonset", "-n", "kube-system", "kube-proxy", "--output=yaml")
+            assert not re.search("https?_proxy", daemon_set, re.IGNORECASE)
+            assert [request for request in seen if is_ours(request)] == []
             # An image is asked for through the proxy, and what the API asks of nodes is not.
+            seen.clear()
             lab.kubectl_apply(pod("pull", "worker", hub_image(lab), "import time; time.sleep(3600)"))
             lab.kubectl("wait", "-n", workplace, "pod/pull", "--for=condition=Ready", "--timeout=90s")
+            assert "CONNECT mirror.lab.test:443" in seen
             assert lab.kubectl("get", "--raw", f"/api/v1/nodes/{WORKER.fqdn}/proxy/metrics/resource")
             wait_until_sound(lab)
-            assert "CONNECT mirror.lab.test:443" in seen
             assert [request for request in seen if is_ours(request)] == []
     finally:
         after = playbook("site")

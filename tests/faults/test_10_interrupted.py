@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from faults import differences, pick_home, picture, record, wait_until_sound
+from faults import differences, extra, pick_home, picture, record, wait_until_sound
 from killed import kill_when
 from runs import playbook
 from user import User
 
+DISK = "../tests/faults/playbooks/disk"
 CONFIRMED = ("--extra-vars", "egi_notebooks_destroy_confirm=notebooks.lab.test")
 #: On which nodes, which command, and how many seconds after it was first seen.
 MOMENTS = (
@@ -34,6 +35,39 @@ def is_over(lab, command: str) -> bool:
     if command == "kubeadm join":
         return all(lab.ssh(node, "test -e /etc/kubernetes/kubelet.conf").returncode == 0 for node in ("edge", "worker"))
     return False
+
+
+@pytest.fixture
+def spare_disk(lab):
+    """An empty disk of the NFS server's, and a path to mount it."""
+    image, path = "/var/tmp/faults.img", "/srv/faults"
+    disk = lab.run("nfs", f"truncate --size=400M {image} && losetup --find --show {image}")
+    yield disk, path
+    lab.run(
+        "nfs",
+        f"umount {path}; losetup --detach {disk}; rm -rf --one-file-system {path} {image}; "
+        f"sed -i '\\#{path} #d' /etc/fstab; systemctl daemon-reload",
+    )
+
+
+def test_a_file_system_is_made_anew_if_that_was_interrupted_and_never_if_it_has_files(lab, spare_disk):
+    """A mkfs.xfs that is killed leaves nothing, or the label and a flag that it would have cleared in the end."""
+    disk, path = spare_disk
+    variables = extra(nfs_server_disk=disk, nfs_server_path=path)
+    flag = f"xfs_db -x -c 'sb 0' -c 'write inprogress %d' {disk}"
+    lab.run("nfs", f"mkfs.xfs -q -L egi-homes {disk} && {flag % 1}")
+    assert lab.ssh("nfs", f"mount {disk} /mnt").returncode != 0
+    result = playbook(DISK, *variables)
+    assert result.status == 0, result.failures
+    lab.run("nfs", f"mountpoint {path} && cd {path} && touch one")
+    again = playbook(DISK, *variables)
+    assert (again.status, again.changes) == (0, []), again.failures
+    # As a copy that was interrupted.
+    lab.run("nfs", f"umount {path} && {flag % 1}")
+    result = playbook(DISK, *variables)
+    assert result.status != 0
+    assert result.changes == []
+    assert lab.run("nfs", f"{flag % 0} >/dev/null && mount {disk} {path} && ls {path}") == "one"
 
 
 @pytest.fixture

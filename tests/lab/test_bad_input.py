@@ -92,7 +92,37 @@ def test_a_host_in_no_known_group_and_the_lack_of_a_master_are_refused(tmp_path)
     refused(result, ["nfs2.lab.test", "masters", "workers"], ["masters is an empty group"])
 
 
-@pytest.mark.usefixtures("lab")
+# Beside the kubelet's own socket, which is on the loopback interface; for ten minutes at most.
+LISTEN = "import socket, time; listener = socket.create_server(('10.77.0.13', 10248)); time.sleep(600)"
+
+
+@pytest.fixture
+def stranger(lab):
+    """A program listens on a port of the kubelet's on the worker."""
+    worker = lab.host("worker")
+    worker.check_output(
+        f'systemd-run --quiet --collect --unit=lab-stranger python3 -c "{LISTEN}" && '
+        "timeout 30 sh -c 'until ss -Hltn | grep -q 10.77.0.13:10248; do sleep 0.2; done'"
+    )
+    yield
+    worker.check_output("systemctl stop lab-stranger.service")
+
+
+def move_clock(lab, node: str, seconds: int) -> None:
+    """By a difference, so that the clock is right again after the opposite one."""
+    code = f"import time; time.clock_settime(time.CLOCK_REALTIME, time.time() + {seconds})"
+    lab.host(node).check_output(f'python3 -c "{code}"')
+
+
+@pytest.fixture
+def slow_clock(lab):
+    """The NFS server's clock is behind. Of all nodes it has the fewest programs that mind."""
+    move_clock(lab, "nfs", -30)
+    yield
+    move_clock(lab, "nfs", 30)
+
+
+@pytest.mark.usefixtures("stranger", "slow_clock")
 def test_all_faults_of_all_hosts_are_told_at_once(tmp_path):
     hosts = lab_hosts()
     # A floating address, a link that is too narrow, an image that the mirror lacks, and a machine that is not there.
@@ -106,4 +136,6 @@ def test_all_faults_of_all_hosts_are_told_at_once(tmp_path):
         ["master.lab.test: ", "kube_master_pod_mtu", "1450"],
         ["master.lab.test: ", "prometheus:v0.0.0", "404"],
         ["nfs.lab.test: ", "nfs_server_disk", "/dev/ubda"],
+        ["worker.lab.test: ", "port 10248 by ", "is taken"],
+        ["nfs.lab.test: ", "clock is", "s behind the control machine's"],
     )

@@ -266,6 +266,28 @@ def test_an_empty_disk_must_not_hide_homes(say):
     assert problem.startswith('nfs_server_disk is "/dev/vdb", an empty disk, and /srv/homes holds files that it would')
 
 
+@pytest.mark.parametrize(
+    ("label", "said", "unfinished"),
+    [
+        ("egi-homes", ["inprogress = 1", "icount = 0", "ifree = 0"], True),
+        ("egi-homes", ["inprogress = 1", "icount = 64", "ifree = 61"], True),
+        # A copy of a file system with one file, which was interrupted.
+        ("egi-homes", ["inprogress = 1", "icount = 64", "ifree = 60"], False),
+        ("egi-homes", ["inprogress = 0", "icount = 64", "ifree = 61"], False),
+        # xfs_db says nothing.
+        ("egi-homes", [], False),
+        ("others", ["inprogress = 1", "icount = 0", "ifree = 0"], False),
+    ],
+)
+def test_a_file_system_is_made_anew_only_if_that_was_never_finished(render_role, label, said, unfinished):
+    signature = {"type": "xfs", "label": label, "uuid": "1"}
+    looks = {
+        "__nfs_server_wipefs": {"rc": 0, "stdout": json.dumps({"signatures": [signature]})},
+        "__nfs_server_superblock": {"stdout_lines": said},
+    }
+    assert render_role("nfs_server", "__nfs_server_disk_is_unfinished", **looks) is unfinished
+
+
 def test_clients_mount_by_addresses_of_their_own(say):
     client = MACHINE | {"addresses": [ETH0 | {"address": "192.0.2.12"}]}
     known = {"b": client, "c": client}
