@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,7 +97,7 @@ class Person(User):
         """Leave nothing at Check-in, in the hub and on the NFS server."""
         if self.name:
             admin.api.delete(f"{self.lab.url}/hub/api/users/{self.name}", timeout=TIMEOUT)
-            self.lab.run("nfs", f"rm -rf /srv/homes/{self.name}")
+            self.lab.run("nfs", f"rm -rf {shlex.quote(f'/srv/homes/{self.name}')}")
         admin_session().delete(self.account, timeout=TIMEOUT)
 
 

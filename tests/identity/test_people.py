@@ -176,7 +176,7 @@ def test_two_people_of_one_preferred_name_have_a_home_each(lab, person):
 BOSS = urn(VO, "vm_operator")
 HOSTILE = {
     "line breaks": {"entitlements": [urn(VO) + "\n", BOSS.replace(":role", "\n:role")]},
-    "quotes": {"entitlements": [urn(VO + '"'), urn(VO + "'"), urn(VO + "<script>"), BOSS + '"']},
+    "quotes": {"entitlements": [urn(VO + '"'), urn(VO + "'"), urn(VO + "<script>"), urn(f'{VO}"', "vm_operator")]},
     "a long name": {"entitlements": [urn("v" * 1900)]},
     "look-alikes": {"entitlements": [BOSS.replace("o", "\u043e"), urn(VO + "\u200b"), urn(VO.upper(), "VM_OPERATOR")]},
     "escapes": {"entitlements": [urn(VO + "%00"), urn(VO + "%0A"), urn(VO, "vm_operator%zz")]},
