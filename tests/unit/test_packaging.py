@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -58,27 +60,43 @@ def test_every_role_and_playbook_is_in_the_tarball(tarball):
         assert str(path.relative_to(PROJECT)) in members
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_the_installed_playbook_runs_by_name(playbook, installed, tmp_path):
-    configuration = tmp_path / "ansible.cfg"
-    configuration.touch()
-    inventory = tmp_path / "hosts.yml"
+@pytest.fixture
+def by_name(installed, tmp_path):
+    """A function that runs a playbook of the installed collection on four machines that do not answer."""
     groups = ("masters", "edges", "workers", "nfs_servers")
-    inventory.write_text(yaml.safe_dump({group: {"hosts": {f"{group}.example.org": None}} for group in groups}))
+    hosts = {group: {"hosts": {f"{group}.example.org": {"ansible_port": 9}}} for group in groups}
+    inventory, configuration = tmp_path / "hosts.json", tmp_path / "ansible.cfg"
+    inventory.write_text(json.dumps({"all": {"vars": {"ansible_host": "127.0.0.1"}, "children": hosts}}))
+    configuration.touch()
     environment = os.environ | {
         "ANSIBLE_COLLECTIONS_PATH": str(installed),
         "ANSIBLE_CONFIG": str(configuration),
         "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible"),
     }
-    result = subprocess.run(
-        [BIN / "ansible-playbook", "--syntax-check", "-i", inventory, f"egi.notebooks.{playbook}"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+    def run(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [BIN / "ansible-playbook", *arguments, "-i", inventory, f"egi.notebooks.{playbook}"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_installed_playbook_is_found_by_name(playbook, by_name):
+    result = by_name(playbook, "--syntax-check")
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_installed_site_yml_checks_all_hosts_and_inputs(by_name):
+    result = by_name("site")
+    output = result.stdout + result.stderr
+    assert result.returncode == 2, output
+    *_, last = re.findall("^fatal: .* => (.*)$", output, re.MULTILINE)
+    lines = json.loads(last)["msg"].splitlines()
+    wanted = ("machine does not answer", "egi_notebooks_domain", "egi_notebooks_vos", "jupyterhub_oauth_client_secret")
+    assert len(lines) == len(wanted), lines
+    assert all(words in line for words, line in zip(wanted, lines, strict=True)), lines
+    assert all(f"{group}.example.org" in lines[0] for group in ("masters", "edges", "workers", "nfs_servers"))
 
 
 def test_every_collection_that_is_used_is_a_dependency():
