@@ -63,6 +63,7 @@ def test_a_path_that_would_take_others_files_is_refused():
     refused(result, ["jupyterhub_db_path", '"/"'], ["prometheus_path", '"/var/lib/.."'])
 
 
+@pytest.mark.harsh
 def test_a_dry_run_takes_no_node(lab):
     result = playbook("destroy", *CONFIRMED, "--limit", "edge.lab.test", "--check")
     assert result.status == 0, result.failures
@@ -76,6 +77,7 @@ def test_one_node_leaves_the_cluster(lab, without_edge):
     assert not lab.host("edge").file("/etc/kubernetes").exists
 
 
+@pytest.mark.harsh
 def test_a_node_that_the_cluster_does_not_know_is_no_error(lab, without_edge):
     again = playbook("destroy", *CONFIRMED, "--limit", "edge.lab.test")
     assert again.status == 0, again.failures
