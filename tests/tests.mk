@@ -5,8 +5,7 @@ TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
 .PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity \
-  test-identity-full test-destroy \
-  test-packages test without-lab benchmark fuzz
+  test-identity-full test-destroy test-packages test without-lab benchmark fuzz
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .

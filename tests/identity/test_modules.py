@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 import pytest
@@ -114,8 +113,8 @@ def test_a_client_and_its_issuer_are_looked_at(wanted, tmp_path):
     # Keycloak gives no new token at a read.
     assert kept(wanted) == known
     void = tmp_path / "void.json"
-    with open(os.open(void, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
-        json.dump(known | {"registration_access_token": "void-token-of-a-test"}, stream)
+    void.touch(mode=0o600)
+    void.write_text(json.dumps(known | {"registration_access_token": "void-token-of-a-test"}))
     (answer,) = run_steps(tmp_path, "checkin_client_info", [({"credentials_file": str(void)}, False)])
     assert answer["failed"]
     assert "answered 401" in answer["msg"]

@@ -88,7 +88,7 @@ def test_a_member_of_two_vos_chooses_whose_server_it_is(person):
 @pytest.fixture
 def data(lab) -> Iterator[None]:
     """The claim that inventories/lab mounts for a VO, with a file in it."""
-    of = {"capacity": {"storage": "1Mi"}, "accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    volume = {"capacity": {"storage": "1Mi"}, "accessModes": ["ReadOnlyMany"], "storageClassName": ""}
     lab.run("worker", "mkdir -p /srv/vo-data && echo of the VO > /srv/vo-data/note")
     lab.kubectl_apply(
         [
@@ -96,17 +96,17 @@ def data(lab) -> Iterator[None]:
                 "apiVersion": "v1",
                 "kind": "PersistentVolume",
                 "metadata": {"name": "vo-data"},
-                "spec": of | {"hostPath": {"path": "/srv/vo-data"}},
+                "spec": volume | {"hostPath": {"path": "/srv/vo-data"}},
             },
             {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
                 "metadata": {"name": "vo-data", "namespace": "jupyterhub"},
                 "spec": {
-                    "accessModes": of["accessModes"],
+                    "accessModes": volume["accessModes"],
                     "storageClassName": "",
                     "volumeName": "vo-data",
-                    "resources": {"requests": of["capacity"]},
+                    "resources": {"requests": volume["capacity"]},
                 },
             },
         ]
@@ -195,7 +195,7 @@ def test_hostile_claims_get_nobody_in(person, claims):
     # What is tested comes to the hub as it is written here.
     assert sorted(info["entitlements"]) == sorted(claims["entitlements"])
     if "voperson_id" in claims:
-        assert [info[name] for name in ("voperson_id",) if name in info] == claims["voperson_id"]
+        assert ([info["voperson_id"]] if "voperson_id" in info else []) == claims["voperson_id"]
     refused(somebody.visit())
 
 

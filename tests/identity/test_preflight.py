@@ -93,7 +93,7 @@ def poor_client(lab):
     )
 
 
-class Slow(BaseHTTPRequestHandler):
+class LateProxy(BaseHTTPRequestHandler):
     """Check-in behind a proxy whose clock is late: Keycloak itself does not tell the time."""
 
     def do_GET(self) -> None:
@@ -109,7 +109,7 @@ class Slow(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class Proxy(ThreadingHTTPServer):
+class LateServer(ThreadingHTTPServer):
     def handle_error(self, request, client_address) -> None:
         """Whoever looks at the certificate alone says no word."""
 
@@ -117,7 +117,7 @@ class Proxy(ThreadingHTTPServer):
 @pytest.fixture
 def late_issuer() -> Iterator[str]:
     """The lab's issuer by way of that proxy."""
-    server = Proxy((CHECKIN_ADDRESS, PROXY_PORT), Slow)
+    server = LateServer((CHECKIN_ADDRESS, PROXY_PORT), LateProxy)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(STATE / "tls/aai.crt", STATE / "tls/aai.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
