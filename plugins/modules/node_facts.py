@@ -89,10 +89,11 @@ ansible_facts:
             somebody has put in its place. Empty if none.
           type: str
           sample: 1.36.3
-        python_kubernetes:
-          description: Whether the Python client of Kubernetes is installed as a Debian package.
-          type: bool
-          sample: true
+        packages:
+          description: Names of the Debian packages that are installed, sorted.
+          type: list
+          elements: str
+          sample: [conntrack, ethtool]
         packages_interrupted:
           description: Whether dpkg was stopped in the middle, as by a power cut, or is at work right now.
           type: bool
@@ -203,6 +204,7 @@ import ipaddress
 import json
 import os
 import platform
+import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -223,6 +225,8 @@ UNIT_FOLDERS = (
 #: Services that make and use swap by themselves.
 SWAP_SERVICES = {"dphys-swapfile", "swapspace", "systemd-swap", "zram-config", "zram-swap", "zramswap"}
 TIME_ERROR = 5
+#: An entry of dpkg's table whose package is there as a whole.
+INSTALLED = re.compile(r"^Package: (\S+)\n(?:\S.*\n)*?Status: \S+ ok installed$", re.MULTILINE)
 #: Where packages put container engines; artifact_install puts ours elsewhere.
 CONTAINER_ENGINES = ("/usr/bin/containerd", "/usr/bin/crio", "/usr/bin/dockerd")
 
@@ -263,7 +267,7 @@ def system() -> dict:
         "memory_mb": int((read("/proc/meminfo").split() + ["MemTotal:", "0"])[1]) // 1024,
         "processors": os.cpu_count(),
         "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
-        "python_kubernetes": os.path.isdir(ROOT + "/usr/lib/python3/dist-packages/kubernetes/client"),
+        "packages": sorted(set(INSTALLED.findall(read("/var/lib/dpkg/status")))),
         "packages_interrupted": any(
             os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
         ),

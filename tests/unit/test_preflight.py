@@ -32,7 +32,7 @@ MACHINE = {
     "processors": 2,
     "is_node": False,
     "kubelet_version": "",
-    "python_kubernetes": False,
+    "packages": [],
     "packages_interrupted": False,
     "container_engines": [],
     "swap": {"active": [], "fstab": [], "units": []},
@@ -429,7 +429,7 @@ def test_a_run_for_one_host_needs_no_facts_of_others(refused):
 
 def test_the_playbooks_know_every_role_that_notes_problems(root):
     noting = DataLoader().load_from_file(str(root / "playbooks/vars/preflight.yml"))["egi_notebooks_noting"]
-    roles = {path.parents[1].name for path in (root / "roles").glob("*/tasks/preflight.yml")}
+    roles = {path.parents[1].name for path in (root / "roles").glob("*/tasks/problems.yml")}
     assert set(noting) == roles
     for role in roles:
-        assert f"__{role}_problems:" in (root / f"roles/{role}/tasks/preflight.yml").read_text()
+        assert f"__{role}_problems:" in (root / f"roles/{role}/tasks/problems.yml").read_text()

@@ -93,7 +93,7 @@ def test_system(machine):
         "memory_mb": 3932,
         "processors": 0,
         "is_node": False,
-        "python_kubernetes": False,
+        "packages": [],
         "packages_interrupted": False,
         "container_engines": [],
     }
@@ -103,8 +103,19 @@ def test_system(machine):
     assert node_facts.system()["is_node"]
     machine({"usr/bin/dockerd": "", "usr/local/bin/containerd": ""})
     assert node_facts.system()["container_engines"] == ["/usr/bin/dockerd"]
-    machine({"usr/lib/python3/dist-packages/kubernetes/client/__init__.py": ""})
-    assert node_facts.system()["python_kubernetes"]
+
+
+def test_packages_that_are_there_as_a_whole(machine):
+    entries = (
+        "Package: bash\nEssential: yes\nStatus: install ok installed\nDescription: a shell\n of GNU",
+        "Package: socat\nStatus: deinstall ok config-files\nConffiles:\n /etc/x 0",
+        "Package: ethtool\nStatus: hold ok installed",
+        "Package: kmod\nStatus: install ok half-configured",
+        "Package: iptables\nStatus: install reinstreq installed",
+        "Package: apt\nStatus: install ok installed",
+    )
+    machine({"var/lib/dpkg/status": "\n\n".join(entries) + "\n"})
+    assert node_facts.system()["packages"] == ["apt", "bash", "ethtool"]
 
 
 def test_a_kubelet_that_was_put_in_place_by_hand_is_asked(machine, tmp_path):
