@@ -44,7 +44,9 @@ def main() -> int:
         raise SystemExit("the lab makes a network namespace and file systems: run it as root")
     from lab import build, lab, nodes
 
-    argv = [word for word in getattr(arguments, "argv", []) if word != "--"]
+    argv = getattr(arguments, "argv", [])
+    if argv[:1] == ["--"]:
+        del argv[0]
     match arguments.command:
         case "build":
             build.build(arguments.part or None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -28,7 +29,11 @@ from lab.settings import CACHE, LAB, PROJECT
 PARALLEL = 2
 
 
-class BuildError(Exception):
+#: What no Debian package of parts.yml brings in the version that is needed.
+TOOLS = {"go": "Go", "mvn": "Maven with a JDK", "npm": "Node"}
+
+
+class BuildError(SystemExit):
     """A part could not be built; the message names it and its log."""
 
 
@@ -184,6 +189,8 @@ def build(names: list[str] | None = None) -> dict[str, Path]:
     todo = {name: part for name, part in wanted.items() if not folders[name].exists()}
     if not todo:
         return folders
+    if lacking := [what for tool, what in TOOLS.items() if not shutil.which(tool)]:
+        raise BuildError(f"to build the lab's parts this machine lacks {', '.join(lacking)} in its PATH")
     install_packages(package for part in todo.values() for package in part.apt)
     total, done, started = sum(part.cost for part in todo.values()), 0, time.monotonic()
     print(f"==> building {len(todo)} of {len(wanted)} parts: {', '.join(todo)}", flush=True)
@@ -202,6 +209,10 @@ def build(names: list[str] | None = None) -> dict[str, Path]:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 part = running.pop(future)
+                if future.exception() and running:
+                    print(
+                        f"    {part.name} {part.version}: failed, its log follows when what runs has ended", flush=True
+                    )
                 seconds = future.result()
                 done += part.cost
                 print(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -90,6 +91,19 @@ def _wait_for(url: str, what: str, timeout: float = 300) -> None:
         time.sleep(1)
 
 
+def _check_memory() -> None:
+    """Refuse to boot nodes whose memory is not there: in the middle of its work such a node would just die."""
+    needed = sum(node.memory for node in NODES if not network.pid(node.name))
+    free = {
+        "/dev/shm": shutil.disk_usage("/dev/shm").free >> 20,
+        "the memory": int(re.search(r"^MemAvailable: +(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)[1])
+        >> 10,
+    }
+    for what, room in free.items():
+        if room < needed:
+            raise SystemExit(f"{what} has {room} MiB free and the nodes need {needed} MiB")
+
+
 def start_nodes(fresh: bool = False) -> None:
     """Everything around the service: artifacts, mirror, DNS, Check-in's stand-in and booted nodes.
 
@@ -109,6 +123,7 @@ def start_nodes(fresh: bool = False) -> None:
     pki.ensure(STATE)
     nodes.ensure_keys()
     tree = _mirror_tree(parts)
+    _check_memory()
     network.create()
     dns.prepare(STATE)
     if not network.pid("keycloak"):
@@ -163,6 +178,7 @@ def _password_file(user: str) -> Path:
 
 def down() -> None:
     """Stop everything; disks, keys and caches stay, so that `up` resumes."""
+    network.require_own()
     _say("stopping the nodes")
     nodes.stop_all()
     for name in network.running():

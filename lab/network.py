@@ -29,6 +29,8 @@ from lab.settings import (
 )
 
 _NETNS_ETC = Path("/etc/netns") / NAMESPACE
+#: Names the state folder of the lab that is up.
+_OWNER = Path("/run/egi-notebooks-lab")
 
 
 def inside(argv: list[str]) -> list[str]:
@@ -40,14 +42,34 @@ def exists() -> bool:
     return Path("/run/netns", NAMESPACE).exists()
 
 
+def require_own() -> None:
+    """Refuse the network of a lab whose state is elsewhere: there is one name for it on a machine."""
+    owner = _OWNER.read_text().strip() if exists() and _OWNER.exists() else str(STATE)
+    if owner != str(STATE):
+        raise SystemExit(
+            f"EGI_NOTEBOOKS_LAB is {STATE} and a lab with its state in {owner} is up; end that one first: "
+            f"make lab-down EGI_NOTEBOOKS_LAB={owner}"
+        )
+
+
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", "-n", NAMESPACE, *arguments], check=True)
 
 
 def create() -> None:
-    """Make namespace, bridge and one veth pair a node, where they are missing."""
+    """Make namespace, bridge and one veth pair a node: all of it, or nothing."""
     if exists():
+        require_own()
         return
+    try:
+        _make()
+    except BaseException:
+        remove()
+        raise
+
+
+def _make() -> None:
+    _OWNER.write_text(f"{STATE}\n")
     _NETNS_ETC.mkdir(parents=True, exist_ok=True)
     (_NETNS_ETC / "resolv.conf").write_text(f"search {DOMAIN}\nnameserver {DNS_ADDRESS}\n")
     (_NETNS_ETC / "hosts").write_text("127.0.0.1 localhost\n")
@@ -73,10 +95,28 @@ def create() -> None:
 
 
 def remove() -> None:
-    """Take away the namespace with all its interfaces, and what belongs to it under /etc."""
+    """Take away the namespace with all that still runs in it, its interfaces, and what belongs to it under /etc."""
     if exists():
+        require_own()
+        _end_strangers()
         subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
     shutil.rmtree(_NETNS_ETC, ignore_errors=True)
+    _OWNER.unlink(missing_ok=True)
+
+
+def _end_strangers() -> None:
+    """End what is no daemon of the lab's: ssh connections that Ansible keeps, what somebody runs by `lab exec`."""
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + 5
+        while pids := subprocess.run(
+            ["ip", "netns", "pids", NAMESPACE], check=True, capture_output=True, text=True
+        ).stdout.split():
+            for number in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(number), sig)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
 
 
 def _pid_file(name: str) -> Path:

@@ -9,6 +9,7 @@ Starts over with fresh nodes, so it runs before the tests that need the service:
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -54,18 +55,16 @@ def host() -> dict[str, str]:
     return {name: NOISE.sub("", text) for name, text in state.items()}
 
 
-def processes() -> list[str]:
-    """Command lines of what runs from the lab's parts or inside its network."""
+def processes(networks: set[str]) -> list[str]:
+    """Command lines of what names the lab's parts or state, or runs inside one of the networks."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
+            line = (path / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+            network = os.readlink(path / "ns/net")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        line = " ".join(words)
-        if f"netns exec {NAMESPACE} " in line or any(
-            word.startswith((f"{CACHE}/parts", f"{CACHE}/lab")) for word in words
-        ):
+        if network in networks or any(f"{CACHE}/{folder}" in line for folder in ("parts", "lab")):
             found.append(line)
     return found
 
@@ -92,7 +91,12 @@ def before() -> dict[str, str]:
 def test_nodes_boot_and_everything_of_theirs_is_gone_when_they_are_down(before):
     lab("nodes", "--fresh")
     try:
-        assert len([line for line in processes() if "umid=" in line]) >= len(NODES)
+        networks = {f"net:[{Path('/run/netns', NAMESPACE).stat().st_ino}]"}
+        # Ansible keeps its connections for a while.
+        lab("exec", "--", "ansible", "-i", "inventories/lab", "all", "-m", "ansible.builtin.raw", "-a", "true")
+        inside = processes(networks)
+        for word, least in (("umid=", len(NODES)), ("dnsmasq", 1), ("nginx", 1), ("[mux]", len(NODES))):
+            assert len([line for line in inside if word in line]) >= least, inside
         # While it runs the host has the namespace's name, and that alone.
         during = host()
         assert NAMESPACE in during["namespaces"]
@@ -108,6 +112,6 @@ def test_nodes_boot_and_everything_of_theirs_is_gone_when_they_are_down(before):
     assert opening.wait(timeout=10) == 0
     with browser, contextlib.suppress(ConnectionResetError):
         assert browser.recv(1) == b""
-    assert processes() == []
+    assert processes(networks) == []
     assert host() == before
     assert not Path("/etc/netns", NAMESPACE).exists()

@@ -25,13 +25,3 @@ def prometheus(lab, call: str) -> dict:
 
 def query(lab, expression: str) -> list[dict]:
     return prometheus(lab, "query?" + urlencode({"query": expression}))["result"]
-
-
-def usage(lab, metric: str) -> list[dict]:
-    """Usage of every user's server, with the user's full name and VO as the pod's annotations have them."""
-    return query(
-        lab,
-        f"sum by (namespace, pod) ({metric}) * on (namespace, pod) group_left "
-        "(annotation_hub_jupyter_org_username, annotation_egi_eu_primary_group) "
-        'kube_pod_annotations{annotation_hub_jupyter_org_username!=""}',
-    )

@@ -421,6 +421,26 @@ def test_one_run_tells_all_about_all_hosts(refused):
     assert text.count("notebooks.invalid") == 1
 
 
+def test_the_service_alone_is_checked_before_its_first_part(refused):
+    lines = refused("service")
+    text = "\n".join(lines)
+    for line in (
+        '^n: nfs_server_path is "homes"',
+        r'^m: egi_notebooks_domain is "notebooks.invalid"',
+        "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use",
+    ):
+        assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
+    assert not re.search("kube_node|kube_master|^(e|w|odd|gone): ", text, re.MULTILINE), text
+
+
+@pytest.mark.parametrize("playbook", ["preflight", "site"])
+def test_an_inventory_without_hosts_is_no_success(ansible_playbook, tmp_path, playbook):
+    played = ansible_playbook(tmp_path, playbook, groups={})
+    assert played.status != 0
+    ((_task, message),) = played.failures
+    assert re.match("inventory \\(.*hosts.json\\) has no host; allowed is one with the groups masters, edges", message)
+
+
 def test_a_run_for_one_host_needs_no_facts_of_others(refused):
     lines = refused("cluster", "--limit", "w")
     assert all(line.startswith("w: ") for line in lines), lines

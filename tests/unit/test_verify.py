@@ -102,3 +102,71 @@ def test_the_login_is_the_one_that_the_hub_has(say):
 def test_the_cluster_s_host_asks_for_a_name_that_this_machine_can_not_know(say):
     assert say("verify_browser") == "localhost"
     assert say("verify_browser", edge_ingress_check_dns="false") == "m"
+
+
+LOGIN = {"jupyterhub_oauth": {"client_id": "x", "environment": "demo"}, "egi_notebooks_vos": ["vo.a"]}
+REALM = "https://aai-demo.egi.eu/auth/realms/egi"
+AUTHORISE = f"{REALM}/protocol/openid-connect/auth"
+CALLBACK = "https%3A%2F%2Fn.example.org%2Fhub%2Foauth_callback"
+#: What a service that works answers.
+WEB = {
+    "verify_plain": {"status": 308, "location": "https://n.example.org/", "msg": ""},
+    "verify_page": {"status": 200, "content": '<a href="/hub/oauth_login">', "msg": ""},
+    "verify_to_login": {
+        "status": 302,
+        "location": f"{AUTHORISE}?client_id=x&redirect_uri={CALLBACK}&code_challenge_method=S256",
+    },
+    "verify_discovery": {"status": 200, "json": {"authorization_endpoint": AUTHORISE}, "msg": ""},
+}
+
+
+def test_a_website_that_works_has_no_fault(say):
+    assert say("verify_web", **LOGIN, **WEB) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "fault"),
+    [
+        ("verify_plain", {"status": 200, "location": ""}, "http://n.example.org/ answers 200  and does not lead to"),
+        ("verify_plain", {"location": "https://else.org/"}, "http://n.example.org/ answers 308 https://else.org/ and"),
+        ("verify_page", {"status": 503, "msg": "no hub"}, "https://n.example.org/hub/login answers 503: no hub"),
+        ("verify_page", {"content": "Sign in by PAM"}, "https://n.example.org/hub/login offers no login by Check-in."),
+        ("verify_to_login", {"status": 404, "location": ""}, "https://n.example.org/hub/oauth_login answers 404 and"),
+        (
+            "verify_to_login",
+            {"location": f"{AUTHORISE}?client_id=y&redirect_uri={CALLBACK}&code_challenge_method=S256"},
+            "The way to Check-in lacks client_id=x.",
+        ),
+        (
+            "verify_to_login",
+            {"location": f"{AUTHORISE}?client_id=x&redirect_uri={CALLBACK}"},
+            "The way to Check-in lacks code_challenge_method=S256.",
+        ),
+        (
+            "verify_discovery",
+            {"status": -1, "msg": "timed out"},
+            f"{REALM}/.well-known/openid-configuration answers -1: timed out",
+        ),
+        ("verify_discovery", {"json": {}}, f"{REALM} says that people log in at nowhere, the hub sends them to"),
+    ],
+)
+def test_a_website_that_does_not_work_has_one_fault(say, asked, answer, fault):
+    (told,) = say("verify_web", **LOGIN, **(WEB | {asked: WEB[asked] | answer}))
+    assert told.startswith(fault)
+
+
+def test_a_target_that_is_down_or_missing_is_told(say):
+    up = [
+        {"labels": {"job": job}, "health": "up", "scrapeUrl": f"http://{job}", "lastError": ""}
+        for job in say("verify_jobs")
+    ]
+    down = {"labels": {"job": "hub"}, "health": "down", "scrapeUrl": "http://hub/metrics", "lastError": "403"}
+
+    def faults(targets):
+        return say("verify_target_faults", verify_targets={"stdout": json.dumps({"data": {"activeTargets": targets}})})
+
+    assert faults(up) == []
+    assert faults([*up, down]) == ["Prometheus target hub at http://hub/metrics is down: 403."]
+    assert faults([target for target in up if target["labels"]["job"] != "traefik"]) == [
+        "Prometheus has no target for traefik."
+    ]

@@ -79,3 +79,28 @@ def test_a_process_with_the_id_of_an_ended_daemon_is_left_alone(state):
     assert process.poll() is None
     process.kill()
     process.wait()
+
+
+def test_the_network_of_another_lab_is_left_alone(monkeypatch, tmp_path):
+    owner = tmp_path / "owner"
+    monkeypatch.setattr(network, "_OWNER", owner)
+    network.require_own()
+    owner.write_text("/elsewhere/lab\n")
+    monkeypatch.setattr(network, "exists", lambda: False)
+    network.require_own()
+    monkeypatch.setattr(network, "exists", lambda: True)
+    for refused in (network.require_own, network.create, network.remove):
+        with pytest.raises(SystemExit, match=f"EGI_NOTEBOOKS_LAB is {tmp_path} and .* in /elsewhere/lab is up"):
+            refused()
+    owner.write_text(f"{tmp_path}\n")
+    network.create()
+
+
+def test_a_network_that_is_half_made_goes_again(monkeypatch, tmp_path):
+    removed = []
+    monkeypatch.setattr(network, "exists", lambda: False)
+    monkeypatch.setattr(network, "_make", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(network, "remove", lambda: removed.append(True))
+    with pytest.raises(KeyboardInterrupt):
+        network.create()
+    assert removed == [True]
