@@ -5,7 +5,8 @@ TEST_PACKAGES := chromium chromium-driver libnss3-tools
 IN_LAB := python -m lab exec --
 
 .PHONY: lint sanity test-unit test-host test-molecule test-lab test-faults test-faults-full test-identity \
-  test-identity-full test-destroy test-packages test without-lab benchmark benchmark-cold fuzz
+  test-identity-full test-destroy test-packages test beside-host beside-molecule beside-lint beside-unit benchmark \
+  benchmark-cold fuzz
 
 lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
 	yamllint --strict .
@@ -52,14 +53,23 @@ test-destroy: $(VENV_READY)  ## take the service away from the running lab
 test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it is down
 	pytest tests/host
 
-# What needs no lab goes on beside the nodes' long waits, with what they leave of the processors.
 test:  ## everything: lint, unit tests, the lab itself, site.yml on fresh nodes, the service as operator and as user
-	$(MAKE) test-packages test-host
-	$(MAKE) --jobs=2 without-lab test-molecule
+	$(MAKE) test-packages
+	$(MAKE) --jobs=2 beside-lint beside-unit beside-molecule
 	$(IN_LAB) pytest --durations=15 -m 'not harsh' tests/lab tests/identity tests/faults tests/destroy
 
-without-lab: $(VENV_READY)
+# What needs no lab goes on beside the nodes' long waits, with what they leave of the processors.
+beside-host:
+	$(MAKE) test-host
+
+beside-molecule: beside-host
+	$(MAKE) test-molecule
+
+beside-lint: $(VENV_READY)
 	nice -n 19 $(MAKE) lint
+
+# Not beside test-host, which would take the programs that these tests run for the lab's.
+beside-unit: beside-lint beside-host
 	nice -n 19 $(MAKE) test-unit
 
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine

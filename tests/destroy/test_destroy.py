@@ -71,6 +71,7 @@ def test_a_dry_run_takes_no_node(lab):
     assert "unschedulable" not in edge["spec"]
 
 
+@pytest.mark.harsh
 def test_one_node_leaves_the_cluster(lab, without_edge):
     assert without_edge.status == 0, without_edge.failures
     assert nodes(lab) == ["master.lab.test", "worker.lab.test"]
@@ -108,6 +109,7 @@ def test_what_people_stored_is_still_there_and_no_longer_exported(lab, destroyed
     assert database.strip()
 
 
+@pytest.mark.harsh
 def test_a_second_run_finds_nothing_to_do(destroyed):
     again = playbook("destroy", *CONFIRMED)
     assert again.status == 0, again.failures

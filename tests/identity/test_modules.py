@@ -186,6 +186,7 @@ def test_the_steps_of_a_server(hub, tmp_path):
     assert "answered 400 (Named servers are not enabled.)" in answer["msg"]
 
 
+@pytest.mark.harsh
 def test_a_server_is_started_with_options(lab, person, hub, tmp_path):
     login, _ = hub
     both_vos = person(urn(VO), urn(COURSE, "student")).log_in()

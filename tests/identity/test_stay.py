@@ -41,6 +41,7 @@ def test_who_loses_the_vo_loses_session_server_and_tokens_but_no_file(lab, perso
     assert member.read("kept.txt") == "mine"
 
 
+@pytest.mark.harsh
 def test_the_session_ends_at_the_next_check(lab, person):
     member = person(urn(VO)).log_in()
     assert not member.is_sent_to_login()

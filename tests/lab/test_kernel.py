@@ -8,6 +8,8 @@ from __future__ import annotations
 import subprocess
 import time
 
+import pytest
+
 from lab.nodes import ssh_options
 
 MEGABYTES = 30
@@ -42,6 +44,7 @@ def stress(seconds: int = 30) -> tuple[int, int]:
     return rounds, writes
 
 
+@pytest.mark.harsh
 def test_disk_and_network_load_at_once_stall_nothing():
     """tests/faults/test_11_kernel.py shows the same on a kernel without the change."""
     rounds, writes = stress()
