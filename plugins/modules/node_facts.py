@@ -84,6 +84,11 @@ ansible_facts:
           description: Whether the machine has joined a Kubernetes cluster, whichever.
           type: bool
           sample: false
+        cluster_networks:
+          description: Ranges of the cluster whose control plane the machine has, empty where they are not known. One
+            whose making was interrupted does not count.
+          type: dict
+          sample: {pods: 10.244.0.0/16, services: 10.96.0.0/12}
         kubelet_version:
           description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, or of the one that
             somebody has put in its place. Empty if none.
@@ -254,6 +259,22 @@ def kubelet_version(run_command) -> str:
         return ""
 
 
+def cluster_networks() -> dict:
+    """Return the ranges that the control plane was made with, as its static pods are started with them."""
+    if read("/etc/kubernetes/egi-notebooks-init").strip() == "started":
+        return {"pods": "", "services": ""}
+    options = {
+        "pods": ("kube-controller-manager", "cluster-cidr"),
+        "services": ("kube-apiserver", "service-cluster-ip-range"),
+    }
+    found = {}
+    for name, (program, option) in options.items():
+        manifest = read(f"/etc/kubernetes/manifests/{program}.yaml")
+        match = re.search(rf"--{option}=([0-9./]+)\s*$", manifest, re.MULTILINE)
+        found[name] = match[1] if match else ""
+    return found
+
+
 def system() -> dict:
     """Return name, identity and kind of the system."""
     release = dict(line.split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line)
@@ -397,6 +418,7 @@ def main() -> None:
 
     own = addresses(ask("address"))
     node = system()
+    node["cluster_networks"] = cluster_networks()
     node["kubelet_version"] = kubelet_version(module.run_command)
     node["swap"] = swap()
     node["addresses"] = own

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -24,7 +25,7 @@ from access import PROJECT, STATE
 from checkin_client import browser
 from faults import HUB, extra, wait_until
 from runs import playbook
-from test_bad_input import CERTIFICATE, pair, refused
+from test_bad_input import CERTIFICATE, KEY, pair, refused
 from user import Kernel, Terminal, listen_quietly
 
 from lab.settings import CHECKIN_ADDRESS, DNS_ADDRESS
@@ -214,6 +215,64 @@ def test_a_good_certificate_with_other_line_ends_is_served_fully_and_without_an_
         wait_until(lambda: served_serial(lab.ca_file) != before, 180, "the new certificate")
         curl = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--cacert", str(lab.ca_file)]
         subprocess.run([*curl, f"https://{MAIN}/hub/login"], check=True, timeout=30)
+    finally:
+        assert playbook("service").status == 0
+    wait_until(lambda: served_serial(lab.ca_file) == before, 180, "the lab's own certificate")
+
+
+SECRET = "faults-certificate"
+
+
+@pytest.fixture
+def store(lab):
+    """Return a function that puts a certificate's files into a Secret of the site's own, which goes afterwards."""
+
+    def call(files: dict[str, str]) -> None:
+        names = {"tls.crt": CERTIFICATE, "tls.key": KEY}
+        data = {key: base64.b64encode(Path(files[name]).read_bytes()).decode() for key, name in names.items()}
+        metadata = {"name": SECRET, "namespace": "edge"}
+        lab.kubectl_apply(
+            {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data}
+        )
+
+    yield call
+    lab.kubectl("delete", "secret", "-n", "edge", SECRET, "--ignore-not-found")
+
+
+def kept(name: str = SECRET, **values) -> tuple[str, str]:
+    """The site keeps its certificate in the cluster."""
+    files = dict.fromkeys((CERTIFICATE, KEY), "")
+    return extra(**files, edge_ingress_certificate_secret=name, **values)
+
+
+def traefik(lab) -> set[str]:
+    """The edge's pods, of which another configuration makes new ones."""
+    return {pod["metadata"]["uid"] for pod in lab.get("pods", "-n", "edge")}
+
+
+def test_a_secret_that_cannot_be_served_is_refused_and_traefik_left_alone(lab, store, tmp_path):
+    """Case 29."""
+    pods, serial = traefik(lab), served_serial(lab.ca_file)
+    missing = ["edge_ingress_certificate_secret", "no-such-secret", "There is none of this name"]
+    refused(playbook("site", *kept("no-such-secret")), missing)
+    # As in a first run, whose checks find no cluster.
+    refused(playbook("service", *kept("no-such-secret", edge_ingress_preflight=False)), missing)
+    refused(playbook("service", "--check", *kept("no-such-secret", edge_ingress_preflight=False)), missing)
+    store(certificates(tmp_path, "last line cut"))
+    refused(playbook("service", *kept()), ["edge_ingress_certificate_secret", SECRET, "cut off"])
+    assert traefik(lab) == pods
+    assert served_serial(lab.ca_file) == serial
+
+
+def test_a_good_secret_of_the_site_s_own_is_served(lab, store, tmp_path):
+    before = served_serial(lab.ca_file)
+    store(pair(tmp_path))
+    try:
+        result = playbook("service", *kept())
+        assert result.status == 0, result.failures
+        wait_until(lambda: served_serial(lab.ca_file) != before, 180, "the Secret's certificate")
+        again = playbook("service", *kept())
+        assert (again.status, again.changes) == (0, []), again.failures
     finally:
         assert playbook("service").status == 0
     wait_until(lambda: served_serial(lab.ca_file) == before, 180, "the lab's own certificate")

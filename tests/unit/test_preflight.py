@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -31,6 +34,7 @@ MACHINE = {
     "memory_mb": 2000,
     "processors": 2,
     "is_node": False,
+    "cluster_networks": {"pods": "", "services": ""},
     "kubelet_version": "",
     "packages": [],
     "packages_interrupted": False,
@@ -205,6 +209,38 @@ def test_bad_inputs_of_a_node(say, variables, sentence):
             {"egi_notebooks_pod_cidr": "10.96.0.0/16"},
             "egi_notebooks_pod_cidr is '10.96.0.0/16' and kube_master_service_cidr is '10.96.0.0/12'; allowed are",
         ),
+        (
+            {},
+            {"egi_notebooks_pod_cidr": "10.244.0.0"},
+            "egi_notebooks_pod_cidr is '10.244.0.0'; allowed is an IPv4 network such as 10.244.0.0/16 (its size is",
+        ),
+        (
+            {},
+            {"egi_notebooks_pod_cidr": "10.244.0.0/23"},
+            "egi_notebooks_pod_cidr is '10.244.0.0/23'; allowed is a network from /8 to /22: each node takes a /24 of "
+            "it, and the inventory has 3",
+        ),
+        (
+            {},
+            {"kube_master_pod_cidr": "10.244.0.0/25", "groups": {"masters": ["a"]}},
+            "kube_master_pod_cidr is '10.244.0.0/25'; allowed is a network from /8 to /24: each node takes",
+        ),
+        (
+            {},
+            {"egi_notebooks_service_cidr": "172.0.0.0/8"},
+            "egi_notebooks_service_cidr is '172.0.0.0/8'; allowed is a network from /12 to /28: the API takes no other",
+        ),
+        ({}, {"egi_notebooks_service_cidr": "10.9.0.0/29"}, "egi_notebooks_service_cidr is '10.9.0.0/29'; allowed is"),
+        (
+            {"cluster_networks": {"pods": "10.245.0.0/16", "services": "10.96.0.0/12"}},
+            {},
+            "kube_master_pod_cidr is '10.244.0.0/16'; allowed on this cluster is '10.245.0.0/16', which it was made",
+        ),
+        (
+            {"cluster_networks": {"pods": "10.244.0.0/16", "services": "10.96.0.0/12"}},
+            {"egi_notebooks_service_cidr": "10.32.0.0/16"},
+            "egi_notebooks_service_cidr is '10.32.0.0/16'; allowed on this cluster is '10.96.0.0/12', which it was",
+        ),
         ({"processors": 1}, {}, "processors are 1; allowed on a master are 2 or more"),
         ({"memory_mb": 1000}, {}, "memory is 1000 MB; allowed on a master is kube_master_minimum_memory, 1700 MB"),
         (
@@ -218,6 +254,16 @@ def test_bad_inputs_of_a_node(say, variables, sentence):
 def test_a_bad_master_is_refused_with_one_sentence(say, facts, variables, sentence):
     (problem,) = say("kube_master", facts, **variables)
     assert problem.startswith(sentence)
+
+
+def test_ranges_that_are_just_large_enough_pass(say):
+    nodes = GROUPS | {"workers": ["c", "e"]}
+    for pods, groups in (("10.244.0.0/24", {}), ("10.244.0.0/22", GROUPS), ("10.244.0.0/22", nodes)):
+        ranges = {"egi_notebooks_pod_cidr": pods, "egi_notebooks_service_cidr": "10.96.0.0/28"}
+        site = {"hostvars": {host: {} for host in "abcde"}, "groups": groups}
+        assert say("kube_master", **ranges, **site) == []
+    (problem,) = say("kube_master", {}, egi_notebooks_pod_cidr="10.244.0.0/24", groups={"masters": ["a"], "edges": "b"})
+    assert problem.endswith("allowed is a network from /8 to /23: each node takes a /24 of it, and the inventory has 2")
 
 
 def test_pods_need_a_link_that_is_wide_enough(say):
@@ -243,6 +289,7 @@ def test_the_edge_s_ports_are_traefik_s(say):
     ("facts", "sentence"),
     [
         ({"distribution": "rocky"}, "operating system is rocky 13; allowed are"),
+        ({"service_manager": "sysvinit"}, "service manager is sysvinit; allowed is systemd"),
         ({"clock": MACHINE["clock"] | {"skew": 6}}, "clock is 6.0 s ahead of the control machine's; allowed are 5 s"),
         ({"listeners": [port(2049, "ganesha.nfsd")]}, "port 2049 is taken by ganesha.nfsd; allowed is the kernel's"),
     ],
@@ -250,6 +297,31 @@ def test_the_edge_s_ports_are_traefik_s(say):
 def test_a_bad_nfs_server_is_refused_with_one_sentence(say, facts, sentence):
     (problem,) = say("nfs_server", facts)
     assert problem.startswith(sentence)
+
+
+def test_an_nfs_server_in_the_cluster_s_ranges_or_with_a_node_s_identity_is_refused(say):
+    inside = {"addresses": [ETH0 | {"address": "10.244.3.9", "network": "10.244.3.0/24"}]}
+    sentence = "egi_notebooks_pod_cidr is '10.244.0.0/16'; allowed is a network that no machine is in, eth0 is in 10.24"
+    alone = {"inventory_hostname": "d", "others": {}}
+    (problem,) = say("nfs_server", inside, **alone)
+    assert problem.startswith(sentence)
+    assert say("nfs_server", inside, **alone, egi_notebooks_pod_cidr="172.20.0.0/16") == []
+    services = {"egi_notebooks_pod_cidr": "172.20.0.0/16", "egi_notebooks_service_cidr": "10.244.0.0/16"}
+    (problem,) = say("nfs_server", inside, **alone, **services)
+    assert problem.startswith("egi_notebooks_service_cidr is '10.244.0.0/16'; allowed is a network that no machine is")
+    # What the pod network has made is no network of the machine's own.
+    cni = {"addresses": [ETH0 | {"interface": "cni0", "network": "10.244.3.0/24"}]}
+    assert say("nfs_server", cni, **alone) == []
+    copy = MACHINE | {"nodename": "d", "addresses": [ETH0 | {"mac": "x"}]}
+    (problem,) = say("nfs_server", others={"d": copy}, inventory_hostname="d")
+    assert problem.startswith("machine-id is 1 on a and d; allowed is one of its own for each")
+
+
+def test_of_an_nfs_server_that_is_a_node_the_node_s_checks_tell_it(say):
+    inside = {"addresses": [ETH0 | {"network": "10.244.3.0/24"}]}
+    twin = {"others": {"b": MACHINE | {"addresses": []}}}
+    assert say("nfs_server", inside, **twin) == []
+    assert len(say("kube_node", inside, **twin)) == 3
 
 
 def test_a_disk_that_cannot_be_read_is_told_once(say):
@@ -372,8 +444,16 @@ SITE = {
 LINKS = json.loads(subprocess.check_output(["ip", "-json", "-4", "address", "show", "up"]))
 OWN = next(link["addr_info"][0]["local"] for link in LINKS if "LOOPBACK" not in link["flags"])
 MACHINES = {
-    "masters": {"hosts": {"m": {"kube_node_address": OWN, "kube_master_pod_mtu": 9999}}},
-    "edges": {"hosts": {"e": {"kube_node_address": "203.0.113.5"}}},
+    "masters": {"hosts": {"m": {"kube_node_address": OWN, "kube_master_pod_mtu": 9999, "jupyterhub_db_path": "hub"}}},
+    "edges": {
+        "hosts": {
+            "e": {
+                "kube_node_address": "203.0.113.5",
+                "kube_node_containerd_version": "2",
+                "kube_node_extra_images": ["quay.io/team/more:1"],
+            }
+        }
+    },
     "workers": {
         "hosts": {
             "w": {"kube_node_address": "203.0.113.5"},
@@ -386,12 +466,34 @@ MACHINES = {
 }
 
 
+class Empty(BaseHTTPRequestHandler):
+    """A mirror that has nothing."""
+
+    def do_HEAD(self):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
 @pytest.fixture
-def refused(ansible_playbook, tmp_path):
+def empty_mirror():
+    """The address of a mirror that has nothing."""
+    with HTTPServer(("127.0.0.1", 0), Empty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def refused(ansible_playbook, tmp_path, empty_mirror):
     """Return a function that runs a playbook and gives the lines with which its checks end it."""
+    groups = copy.deepcopy(MACHINES)
+    for group, host in (("masters", "m"), ("edges", "e")):
+        groups[group]["hosts"][host]["kube_node_mirror"] = empty_mirror
 
     def run(playbook, *arguments):
-        played = ansible_playbook(tmp_path, playbook, *arguments, groups=MACHINES, site=SITE)
+        played = ansible_playbook(tmp_path, playbook, *arguments, groups=groups, site=SITE)
         ends = [message for task, message in played.failures if task == "Tell all that is wrong"]
         assert played.status != 0
         assert not any(counts["changed"] for counts in played.report["stats"].values())
@@ -414,7 +516,13 @@ def test_one_run_tells_all_about_all_hosts(refused):
         "^gone: machine does not answer: .*port 9",
         '^n: nfs_server_path is "homes"; allowed is an absolute path',
         "^nfs_servers has n, n2; allowed is one machine, or nfs_volumes_server says whose export users get",
-        "^m, e, w: http://127.0.0.1:9 does not answer",
+        "^m, w: http://127.0.0.1:9 does not answer",
+        # What does not depend on a wrong input is asked for in the same run.
+        '^m: jupyterhub_db_path is "hub"; allowed is an absolute path',
+        "^m: quay.io/jupyterhub/k8s-singleuser-sample:4.4.0 is missing: .* answers 404",
+        "^m: registry.k8s.io/kube-apiserver:v.* is missing: .* answers 404",
+        "^e: kube_node_containerd_version is '2'; allowed is",
+        "^e: quay.io/team/more:1 is missing: .* answers 404",
         "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use to this host: .*; open the way to it",
     ):
         assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
@@ -441,10 +549,39 @@ def test_an_inventory_without_hosts_is_no_success(ansible_playbook, tmp_path, pl
     assert re.match("inventory \\(.*hosts.json\\) has no host; allowed is one with the groups masters, edges", message)
 
 
-def test_a_run_for_one_host_needs_no_facts_of_others(refused):
-    lines = refused("cluster", "--limit", "w")
+def test_a_run_for_one_host_needs_no_facts_of_others_and_no_wrong_mirror_is_asked(refused):
+    wrong = {"kube_node_mirror": "http://me:word@127.0.0.1:9", "kube_node_extra_images": ["quay.io/team/more:1"]}
+    lines = refused("cluster", "--limit", "w", "--extra-vars", json.dumps(wrong))
     assert all(line.startswith("w: ") for line in lines), lines
+    assert "w: kube_node_mirror is 'http://***@127.0.0.1:9'; allowed is" in "\n".join(lines)
+    assert not [line for line in lines if "word" in line or "does not answer" in line], lines
     assert not [line for line in lines if "stopped its checks" in line]
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_asked", "known"),
+    [
+        ({"jupyterhub_db_path": "hub", "jupyterhub_user_image": "image"}, True, ["files", "vo"]),
+        ({"egi_notebooks_domain": ""}, False, ["files", "user", "vo"]),
+        ({"egi_notebooks_ca_file": "ca.crt"}, False, ["files", "user", "vo"]),
+        ({"egi_notebooks_mirror": "mirror"}, True, ["user", "vo"]),
+        ({"egi_notebooks_vos": ["urn:vo"]}, False, ["files", "user"]),
+        ({"egi_notebooks_vos": []}, False, ["files", "user"]),
+    ],
+)
+def test_what_does_not_depend_on_a_wrong_input_is_asked_for(render_role, variables, is_asked, known):
+    site = SITE | {
+        "egi_notebooks_mirror": "https://m",
+        "egi_notebooks_vos": [{"name": "v", "images": {"R": "quay.io/r:2"}}],
+    }
+    site |= variables
+    assert render_role("jupyterhub", "__jupyterhub_bad_inputs", **site)
+    assert render_role("jupyterhub", "__jupyterhub_login_is_told", **site) is is_asked
+    told = "__jupyterhub_files + __jupyterhub_images | select('match', __jupyterhub_image_name)"
+    downloads = "\n".join(render_role("jupyterhub", told, **site))
+    marks = {"files": "https://m/", "user": "k8s-singleuser-sample:", "vo": "quay.io/r:2"}
+    assert [name for name, mark in marks.items() if mark in downloads] == known
+    assert "k8s-hub:" in downloads
 
 
 def test_the_playbooks_know_every_role_that_notes_problems(root):

@@ -54,10 +54,29 @@ def test_networks_that_overlap_each_other():
     ]
 
 
-@pytest.mark.parametrize("text", ["10.244.0.0/33", "10.244.0.1/16", "pods", "fd00::/64", "10.244.0.0.0/16"])
+NO_NETWORKS = ["10.244.0.0/33", "10.244.0.1/16", "pods", "fd00::/64", "10.244.0.0.0/16"]
+#: What Python takes and Kubernetes does not, or takes for one address.
+OTHER_FORMS = ["10.244.0.0", "10.244.0.0/255.255.0.0", "10.244.0.0/016"]
+
+
+@pytest.mark.parametrize("text", NO_NETWORKS + OTHER_FORMS)
 def test_what_is_no_network(text):
     (problem,) = networks.network_problems({"pods": text, "services": "10.96.0.0/12"})
     assert problem.startswith(f"pods is '{text}'; allowed is an IPv4 network such as 10.244.0.0/16 (")
+
+
+def test_networks_of_a_wrong_size():
+    ranges = {"pods": "10.0.0.0/7", "services": "10.96.0.0/29", "odd": "x"}
+    sizes = {"pods": [8, 22, "each node takes some"], "services": [12, 28, "so it is"], "odd": [1, 2, "no"]}
+    said = networks.network_problems(ranges | {"pods": "10.0.0.0/23"}, [], sizes)
+    assert said[1:] == [
+        "pods is '10.0.0.0/23'; allowed is a network from /8 to /22: each node takes some",
+        "services is '10.96.0.0/29'; allowed is a network from /12 to /28: so it is",
+    ]
+    assert networks.network_problems({"pods": "10.0.0.0/8", "services": "10.96.0.0/28"}, [], sizes) == []
+    assert networks.network_problems({"pods": "16.0.0.0/22", "services": "10.96.0.0/12"}, None, sizes) == []
+    (problem,) = networks.network_problems({"pods": "16.0.0.0/7"}, None, sizes)
+    assert problem.startswith("pods is '16.0.0.0/7'; allowed is a network from /8 to /22")
 
 
 def test_networks_of_the_machine():

@@ -145,6 +145,24 @@ def test_a_kubelet_that_was_put_in_place_by_hand_is_asked(machine, tmp_path):
     assert version() == ""
 
 
+def test_ranges_of_the_control_plane_that_is_there(machine):
+    unknown = {"pods": "", "services": ""}
+    assert node_facts.cluster_networks() == unknown
+    command = "spec:\n  containers:\n  - command:\n    - "
+    folder = "etc/kubernetes/manifests"
+    controller = f"{folder}/kube-controller-manager.yaml"
+    machine({controller: f"{command}x\n    - --cluster-cidr=10.244.0.0/16\n    - --cluster-name=k\n"})
+    assert node_facts.cluster_networks() == unknown | {"pods": "10.244.0.0/16"}
+    machine({f"{folder}/kube-apiserver.yaml": f"{command}--service-cluster-ip-range=10.96.0.0/12\n    image: x\n"})
+    known = {"pods": "10.244.0.0/16", "services": "10.96.0.0/12"}
+    assert node_facts.cluster_networks() == known
+    # Its making was interrupted, and is begun anew with other ranges.
+    machine({"etc/kubernetes/egi-notebooks-init": "started\n"})
+    assert node_facts.cluster_networks() == unknown
+    machine({"etc/kubernetes/egi-notebooks-init": "finished\n"})
+    assert node_facts.cluster_networks() == known
+
+
 def test_an_interrupted_package_manager_is_seen(machine):
     machine({"var/lib/dpkg/updates/tmp.i": ""})
     assert not node_facts.system()["packages_interrupted"]
@@ -241,6 +259,7 @@ def test_one_call_tells_it_all(machine, monkeypatch, capsys, tmp_path):
     node = result["ansible_facts"]["egi_notebooks_node"]
     assert result["changed"] is False
     assert node["default_ipv4"]["address"] == "10.0.2.15"
+    assert node["cluster_networks"] == {"pods": "", "services": ""}
     assert list(node["disks"]) == [str(tmp_path)]
     assert abs(node["clock"]["time"] - time.time()) < 5
     assert node["clock"]["synchronised"] in (True, False, None)
