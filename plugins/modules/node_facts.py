@@ -89,6 +89,37 @@ ansible_facts:
             whose making was interrupted does not count.
           type: dict
           sample: {pods: 10.244.0.0/16, services: 10.96.0.0/12}
+        cluster:
+          description: What tells which cluster the machine is of. Texts are empty where there is nothing.
+          type: dict
+          contains:
+            api:
+              description: Address by which the kubelet reaches the API, or was to reach it in a join that was
+                interrupted.
+              type: str
+              sample: https://192.0.2.10:6443
+            admin_api:
+              description: Address of the API in C(/etc/kubernetes/admin.conf).
+              type: str
+              sample: ""
+            ca:
+              description: SHA-256 of the file C(/etc/kubernetes/pki/ca.crt), the same on all nodes of a cluster.
+              type: str
+              sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+            control_plane:
+              description: Files by which a control plane is known, whoever made it.
+              type: list
+              elements: str
+              sample: [/etc/kubernetes/admin.conf]
+            initialised:
+              description: Whether the role kube_master has made the control plane, or begun to.
+              type: bool
+              sample: false
+        artifacts:
+          description: Names of what M(egi.notebooks.artifact_install) has installed on the machine, sorted.
+          type: list
+          elements: str
+          sample: [containerd, kubelet]
         kubelet_version:
           description: Version of the kubelet that M(egi.notebooks.artifact_install) has installed, or of the one that
             somebody has put in its place. Empty if none.
@@ -127,6 +158,12 @@ ansible_facts:
               type: list
               elements: str
               sample: [dev-zram0.swap]
+            unknown:
+              description: Those of RV(ansible_facts.egi_notebooks_node.swap.active) that neither C(/etc/fstab), with
+                the lines that the role kube_node has turned off, nor a unit accounts for.
+              type: list
+              elements: str
+              sample: [/root/swap]
         addresses:
           description: IPv4 addresses, those of the loopback interface left out.
           type: list
@@ -205,6 +242,7 @@ ansible_facts:
 
 import ctypes
 import glob
+import hashlib
 import ipaddress
 import json
 import os
@@ -229,11 +267,20 @@ UNIT_FOLDERS = (
 )
 #: Services that make and use swap by themselves.
 SWAP_SERVICES = {"dphys-swapfile", "swapspace", "systemd-swap", "zram-config", "zram-swap", "zramswap"}
+#: What the role kube_node puts in front of swap's lines in /etc/fstab.
+TURNED_OFF = "# egi.notebooks turned swap off: "
+#: What /etc/fstab may name a device by, in place of its path.
+DEVICE_TAGS = {"UUID", "LABEL", "PARTUUID", "PARTLABEL"}
 TIME_ERROR = 5
 #: An entry of dpkg's table whose package is there as a whole.
 INSTALLED = re.compile(r"^Package: (\S+)\n(?:\S.*\n)*?Status: \S+ ok installed$", re.MULTILINE)
 #: Where packages put container engines; artifact_install puts ours elsewhere.
 CONTAINER_ENGINES = ("/usr/bin/containerd", "/usr/bin/crio", "/usr/bin/dockerd")
+ARTIFACTS = "/var/lib/egi-notebooks/artifacts"
+CONTROL_PLANE = ("/etc/kubernetes/admin.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml", "/var/lib/etcd/member")
+#: What the role kube_master writes before kubeadm makes anything.
+INITIALISED = ("/etc/kubernetes/egi-notebooks-init", "/etc/kubernetes/egi-notebooks-kubeadm.yml")
+API = re.compile(r"^ *server: *[\"']?([^\s\"']+)", re.MULTILINE)
 
 
 def read(path: str) -> str:
@@ -248,7 +295,7 @@ def read(path: str) -> str:
 def kubelet_version(run_command) -> str:
     """Return the version of the kubelet that artifact_install has installed, or of what has replaced it."""
     try:
-        record = json.loads(read("/var/lib/egi-notebooks/artifacts/kubelet.json"))
+        record = json.loads(read(f"{ARTIFACTS}/kubelet.json"))
         kubelet = ROOT + record["path"]
         status = os.lstat(kubelet)
         if record["files"][record["path"]] == [status.st_size, status.st_mtime_ns]:
@@ -293,17 +340,70 @@ def system() -> dict:
             os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
         ),
         "container_engines": [path for path in CONTAINER_ENGINES if os.path.exists(ROOT + path)],
+        "artifacts": sorted(
+            os.path.basename(path).removesuffix(".json") for path in glob.glob(f"{ROOT}{ARTIFACTS}/*.json")
+        ),
+    }
+
+
+def cluster() -> dict:
+    """Return what tells which cluster the machine is of."""
+
+    def api(name: str) -> str:
+        return next(iter(API.findall(read(f"/etc/kubernetes/{name}"))), "")
+
+    authority = read("/etc/kubernetes/pki/ca.crt").strip()
+    return {
+        "api": api("kubelet.conf") or api("bootstrap-kubelet.conf"),
+        "admin_api": api("admin.conf"),
+        "ca": hashlib.sha256(authority.encode()).hexdigest() if authority else "",
+        "control_plane": [path for path in CONTROL_PLANE if os.path.exists(ROOT + path)],
+        "initialised": any(os.path.exists(ROOT + path) for path in INITIALISED),
     }
 
 
 def swap() -> dict:
     """Return the swap that is used, and all that would bring it back."""
-    table = [line.split() for line in read("/etc/fstab").splitlines() if not line.lstrip().startswith("#")]
+    table = read("/etc/fstab")
+    active = [line.split()[0] for line in read("/proc/swaps").splitlines()[1:]]
+    units = sorted(swap_units())
+    known = swap_files() | set(swap_entries(table.replace(TURNED_OFF, "")))
+    # A service may bring any file or device.
+    if any(unit.endswith(".service") for unit in units):
+        known |= set(active)
+    devices = {device(name) for name in known}
     return {
-        "active": [line.split()[0] for line in read("/proc/swaps").splitlines()[1:]],
-        "fstab": [entry[0] for entry in table if len(entry) > 2 and entry[2] == "swap"],
-        "units": sorted(swap_units()),
+        "active": active,
+        "fstab": swap_entries(table),
+        "units": units,
+        "unknown": [name for name in active if device(name) not in devices],
     }
+
+
+def swap_entries(table: str) -> list[str]:
+    """Return the files and devices of swap in a text like /etc/fstab."""
+    entries = [line.split() for line in table.splitlines() if not line.lstrip().startswith("#")]
+    return [entry[0] for entry in entries if len(entry) > 2 and entry[2] == "swap"]
+
+
+def swap_files() -> set[str]:
+    """Return the files and devices that units of systemd are for, also those that are masked or not wanted."""
+    found = set()
+    for folder in UNIT_FOLDERS:
+        for path in glob.glob(f"{ROOT}{folder}/*.swap"):
+            name = os.path.basename(path)
+            escaped = "/" + name.removesuffix(".swap").replace("-", "/")
+            found.add(re.sub(r"\\x([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), escaped))
+            found |= set(re.findall(r"^What=(.+)$", read(f"{folder}/{name}"), re.MULTILINE))
+    return found
+
+
+def device(name: str) -> str:
+    """Return the file or device that a name in /etc/fstab, /proc/swaps or a unit leads to."""
+    kind, _sign, value = name.partition("=")
+    if kind in DEVICE_TAGS:
+        name = "/dev/disk/by-" + kind.lower() + "/" + value.strip("\"'")
+    return os.path.realpath(ROOT + name)
 
 
 def swap_units() -> set[str]:
@@ -420,6 +520,7 @@ def main() -> None:
     node = system()
     node["cluster_networks"] = cluster_networks()
     node["kubelet_version"] = kubelet_version(module.run_command)
+    node["cluster"] = cluster()
     node["swap"] = swap()
     node["addresses"] = own
     node["default_ipv4"] = default_address(ask("route", "show", "default"), own)

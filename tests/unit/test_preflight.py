@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import subprocess
 import threading
@@ -35,11 +36,13 @@ MACHINE = {
     "processors": 2,
     "is_node": False,
     "cluster_networks": {"pods": "", "services": ""},
+    "cluster": {"api": "", "admin_api": "", "ca": "", "control_plane": [], "initialised": False},
+    "artifacts": [],
     "kubelet_version": "",
     "packages": [],
     "packages_interrupted": False,
     "container_engines": [],
-    "swap": {"active": [], "fstab": [], "units": []},
+    "swap": {"active": [], "fstab": [], "units": [], "unknown": []},
     "addresses": [ETH0, ETH1],
     "default_ipv4": ETH0,
     "disks": {"/var/lib/containerd": {"total_mb": 12000, "free_mb": 9000}},
@@ -93,11 +96,19 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
         port(443, "traefik"),
         port(9101, "traefik"),
         port(2049, ""),
+        port(8472, "") | {"protocol": "udp"},
     ]
     facts = {
         "listeners": listeners,
         "addresses": [ETH0, flannel, flannel | {"interface": "cni0", "network": "10.244.0.0/24"}],
         "is_node": True,
+        "cluster": {
+            "api": "https://192.0.2.11:6443",
+            "admin_api": "https://192.0.2.11:6443",
+            "ca": "1",
+            "control_plane": ["/etc/kubernetes/admin.conf"],
+            "initialised": True,
+        },
         "disks": {"/var/lib/etcd": {"total_mb": 12000, "free_mb": 100}},
     }
     for role in ("kube_node", "kube_master", "kube_worker", "nfs_server"):
@@ -124,6 +135,10 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
             "swap comes back at each start by dev-zram0.swap; allowed is none",
         ),
         (
+            {"swap": MACHINE["swap"] | {"active": ["/root/swap"], "unknown": ["/root/swap"]}},
+            "swap is on /root/swap, by neither /etc/fstab nor a unit of systemd; allowed is none",
+        ),
+        (
             {"is_node": True, "kubelet_version": "1.35.4"},
             "kube_node_version is '1.36.3' and the node runs 1.35.4; allowed on a running cluster is",
         ),
@@ -137,13 +152,22 @@ def test_a_finished_host_s_own_programs_are_no_problem(say):
             "port 9100 by node_exporter is taken; allowed are Kubernetes and this collection's own node_exporter alone",
         ),
         (
+            {"listeners": [port(8472, "openvpn") | {"protocol": "udp"}, port(8472, "x")]},
+            "port 8472 (UDP) by openvpn is taken; allowed are Kubernetes and this collection's own node_exporter alone",
+        ),
+        # Whoever made it a node.
+        (
+            {"container_engines": ["/usr/bin/containerd"], "is_node": True},
+            "/usr/bin/containerd is there already; allowed is a machine without a container engine",
+        ),
+        (
             {"container_engines": ["/usr/bin/containerd", "/usr/bin/dockerd"]},
             "/usr/bin/containerd, /usr/bin/dockerd is there already; allowed is a machine without a container engine",
         ),
         (
             {"clock": MACHINE["clock"] | {"skew": -7.5, "synchronised": False}},
-            "clock is 7.5 s behind the control machine's; allowed are 5 s (egi_notebooks_maximum_clock_skew); here its "
-            "time is not synchronised",
+            "clock is at least 7.5 s behind the control machine's; allowed are 5 s (egi_notebooks_maximum_clock_skew); "
+            "here its time is not synchronised",
         ),
         (
             {"addresses": [ETH0, ETH1 | {"network": "10.96.3.0/24"}]},
@@ -157,7 +181,108 @@ def test_a_bad_machine_is_refused_with_one_sentence(say, facts, sentence):
 
 
 def test_swap_that_the_role_turns_off_itself_is_no_problem(say):
-    assert say("kube_node", {"swap": {"active": ["/swap.img"], "fstab": ["/swap.img"], "units": []}}) == []
+    swap = {"active": ["/swap.img"], "fstab": ["/swap.img"], "units": [], "unknown": []}
+    assert say("kube_node", {"swap": swap}) == []
+
+
+def test_what_the_role_has_installed_takes_its_share_of_the_disk(say):
+    facts = {"disks": {"/var/lib/containerd": {"total_mb": 6000, "free_mb": 4000}}}
+    assert len(say("kube_node", facts | {"artifacts": ["helm"]})) == 1
+    assert say("kube_node", facts | {"artifacts": ["runc"]}) == []
+
+
+def test_a_node_of_ours_may_have_got_another_engine(say):
+    facts = {"is_node": True, "artifacts": ["containerd"], "container_engines": ["/usr/bin/dockerd"]}
+    assert say("kube_node", facts) == []
+
+
+NOTHING = MACHINE["cluster"]
+FOREIGN = {"is_node": True, "cluster": NOTHING | {"api": "https://198.51.100.1:6443", "ca": "2"}}
+OURS = MACHINE | {
+    "nodename": "b",
+    "machine_id": "2",
+    "addresses": [ETH0 | {"address": "192.0.2.12", "mac": "x"}],
+    "cluster": NOTHING | {"admin_api": "https://203.0.113.5:6443", "ca": "1"},
+}
+FRESH = OURS | {"cluster": NOTHING}
+
+
+@pytest.mark.parametrize(
+    ("groups", "master", "variables", "of"),
+    [
+        ({"masters": ["b"]}, OURS, {}, "b"),
+        ({"masters": ["b"]}, FRESH, {}, "b"),
+        ({}, OURS, {"kube_worker_kube_host": "b"}, "b"),
+        ({"masters": []}, OURS, {"egi_notebooks_kube_host": "b"}, "b"),
+        # Nothing is known: a run limited to this host, a host outside of the inventory or with credentials alone.
+        ({"masters": ["c"]}, OURS, {}, None),
+        ({"masters": []}, OURS, {}, None),
+        ({}, OURS, {}, None),
+        ({"masters": []}, OURS, {"egi_notebooks_kube_host": "elsewhere"}, None),
+        ({"masters": ["b"]}, OURS, {"kube_worker_kube_host": "c"}, None),
+        ({}, FRESH, {"kube_worker_kube_host": "b"}, None),
+        # The site says itself that this is the host that leads to its cluster.
+        ({}, OURS, {"kube_worker_kube_host": "a"}, None),
+        ({"masters": ["b"]}, FRESH, {"kube_master_endpoint": "198.51.100.1:6443"}, None),
+    ],
+)
+def test_a_node_of_another_cluster_is_refused_where_ours_is_known(say, groups, master, variables, of):
+    site = {"groups": {"all": GROUPS["all"]} | groups} | variables
+    sentence = (
+        "machine is a node of the cluster at https://198.51.100.1:6443; allowed is a machine of no cluster, or of "
+    )
+    told = [problem.split(";")[:2] for problem in say("kube_node", FOREIGN, others={"b": master}, **site)]
+    assert told == ([f"{sentence}the one of {of}".split(";")] if of else [])
+
+
+def test_the_master_s_endpoint_may_be_a_variable_of_the_master(say):
+    site = {
+        "groups": GROUPS | {"masters": ["b"]},
+        "hostvars": {
+            "a": {"ansible_facts": {"egi_notebooks_node": MACHINE | FOREIGN}},
+            "b": {"ansible_facts": {"egi_notebooks_node": FRESH}, "kube_master_endpoint": "198.51.100.1:6443"},
+            "c": {},
+        },
+    }
+    assert say("kube_node", FOREIGN, **site) == []
+    site["hostvars"]["b"]["kube_master_endpoint"] = "198.51.100.2:6443"
+    assert len(say("kube_node", FOREIGN, **site)) == 1
+
+
+def test_a_master_that_others_made_is_refused(say):
+    facts = {"is_node": True, "cluster": NOTHING | {"control_plane": ["/var/lib/etcd/member"], "api": "https://x:6443"}}
+    sentence = "machine has /var/lib/etcd/member of a control plane that this collection did not make; allowed as"
+    for role in ("kube_node", "kube_master"):
+        (problem,) = say(role, facts)
+        assert problem.startswith(sentence)
+    (problem,) = say("kube_node", FOREIGN)
+    assert problem.startswith("machine is a node of the cluster at https://198.51.100.1:6443; allowed as a master is")
+
+
+@pytest.mark.parametrize(
+    ("files", "state"),
+    [
+        ({}, "absent"),
+        ({"admin.conf": ""}, "foreign"),
+        ({"etcd/member": ""}, "foreign"),
+        ({"etcd/member": "", "egi-notebooks-init": "started"}, "started"),
+        ({"egi-notebooks-init": "started"}, "empty"),
+        ({"admin.conf": "", "egi-notebooks-init": "finished"}, "ready 0"),
+        # A power cut may leave an empty one.
+        ({"admin.conf": "", "egi-notebooks-init": ""}, "ready 0"),
+        ({"admin.conf": "", "egi-notebooks-kubeadm.yml": ""}, "ready 0"),
+    ],
+)
+def test_only_a_control_plane_of_this_role_is_taken_for_the_master(render_role, tmp_path, files, state):
+    script = render_role("kube_master", "lookup('ansible.builtin.template', role_path ~ '/templates/state.sh.j2')")
+    script = script.replace("/etc/kubernetes", str(tmp_path)).replace("/var/lib/etcd", f"{tmp_path}/etcd")
+    (tmp_path / "etcd").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    # All that is asked for is there.
+    (tmp_path / "kubectl").symlink_to("/bin/true")
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert subprocess.check_output(["sh", "-c", script], text=True, env=environment).strip() == state
 
 
 def test_a_floating_address_is_refused_with_those_that_the_machine_has(say):
@@ -290,7 +415,7 @@ def test_the_edge_s_ports_are_traefik_s(say):
     [
         ({"distribution": "rocky"}, "operating system is rocky 13; allowed are"),
         ({"service_manager": "sysvinit"}, "service manager is sysvinit; allowed is systemd"),
-        ({"clock": MACHINE["clock"] | {"skew": 6}}, "clock is 6.0 s ahead of the control machine's; allowed are 5 s"),
+        ({"clock": MACHINE["clock"] | {"skew": 6}}, "clock is at least 6.0 s ahead of the control"),
         ({"listeners": [port(2049, "ganesha.nfsd")]}, "port 2049 is taken by ganesha.nfsd; allowed is the kernel's"),
     ],
 )
@@ -432,6 +557,28 @@ def test_all_about_the_edge_is_told_at_once(render_role, tmp_path):
     assert "The private key file holds no key" in problems[-1]
 
 
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (
+            {"unreachable": True, "msg": "Connection refused"},
+            "machine does not answer: Connection refused; allowed is one that Ansible can log in to and be root on",
+        ),
+        (
+            {"failed": False, "msg": 'Failed to find required executable "ip"'},
+            'machine could not be asked: Failed to find required executable "ip"; allowed is one on which Ansible can',
+        ),
+        ({"ansible_facts": {}}, None),
+        ({"skipped": True}, None),
+    ],
+)
+def test_a_machine_that_answers_is_not_called_silent(root, evaluate, answer, sentence):
+    path = root / "playbooks/vars/preflight.yml"
+    variables = DataLoader().load_from_file(str(path), trusted_as_template=True)
+    told = evaluate("egi_notebooks_silence", variables | {"egi_notebooks_machine": answer})
+    assert [problem[: len(sentence)] for problem in told] == ([sentence] if sentence else [])
+
+
 # --- The playbook, on hosts that are this machine ---
 SITE = {
     "egi_notebooks_domain": "notebooks.invalid",
@@ -443,8 +590,19 @@ SITE = {
 # Named, since a machine need not have a way out, by which the default is chosen.
 LINKS = json.loads(subprocess.check_output(["ip", "-json", "-4", "address", "show", "up"]))
 OWN = next(link["addr_info"][0]["local"] for link in LINKS if "LOOPBACK" not in link["flags"])
+# Made of a variable that other hosts don't have.
+ENDPOINT = "{{ kube_master_address }}:6443"
 MACHINES = {
-    "masters": {"hosts": {"m": {"kube_node_address": OWN, "kube_master_pod_mtu": 9999, "jupyterhub_db_path": "hub"}}},
+    "masters": {
+        "hosts": {
+            "m": {
+                "kube_node_address": OWN,
+                "kube_master_endpoint": ENDPOINT,
+                "kube_master_pod_mtu": 9999,
+                "jupyterhub_db_path": "hub",
+            }
+        }
+    },
     "edges": {
         "hosts": {
             "e": {

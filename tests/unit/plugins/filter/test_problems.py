@@ -8,12 +8,13 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.egi.notebooks.plugins.filter import checkin_oauth_problems as checkin
+from ansible_collections.egi.notebooks.plugins.filter import cluster_problems as clusters
 from ansible_collections.egi.notebooks.plugins.filter import network_problems as networks
 from ansible_collections.egi.notebooks.plugins.filter import problem_lines as lines
 from ansible_collections.egi.notebooks.plugins.filter import twin_problems as twins
 
 
-@pytest.mark.parametrize("module", [checkin, networks, lines, twins])
+@pytest.mark.parametrize("module", [checkin, clusters, networks, lines, twins])
 def test_the_filter_is_registered(module):
     name = module.__name__.rsplit(".", 1)[-1]
     assert module.FilterModule().filters() == {name: getattr(module, name)}
@@ -46,6 +47,71 @@ def test_twins():
     ]
     assert twins.twin_problems(nodes, "d") == []
     assert twins.twin_problems({"c": nodes["c"]}, "c") == []
+
+
+NONE = {"api": "", "admin_api": "", "ca": "", "control_plane": [], "initialised": False}
+MASTER = {
+    "addresses": [{"address": "192.0.2.1"}],
+    "cluster": NONE | {"admin_api": "https://203.0.113.5:6443", "ca": "1", "initialised": True},
+}
+FRESH = {"addresses": MASTER["addresses"], "cluster": NONE}
+
+
+@pytest.mark.parametrize(
+    ("own", "masters"),
+    [
+        ({}, {"m": MASTER}),
+        # An interrupted join, a finished one by another name, and one to an earlier cluster at the same address.
+        ({"api": "https://203.0.113.5:6443"}, {"m": MASTER}),
+        ({"api": "https://old.example.org:6443", "ca": "1"}, {"m": MASTER}),
+        ({"api": "https://192.0.2.1:6443", "ca": "2"}, {"m": MASTER}),
+        ({"api": "https://192.0.2.1:6443", "ca": "2"}, {"m": FRESH}),
+        ({"api": "https://kube.example.org:6443", "ca": "2"}, {"m": FRESH}),
+        ({"api": "https://203.0.113.5:6443"}, {"other": FRESH, "m": MASTER}),
+        # Nothing is known of the master.
+        ({"api": "https://198.51.100.1:6443", "ca": "2"}, {}),
+        # A master of ours, finished or not.
+        ({"control_plane": ["/etc/kubernetes/admin.conf"], "initialised": True, "api": "https://x:6443"}, None),
+        ({"initialised": True}, None),
+        ({}, None),
+    ],
+)
+def test_a_machine_of_no_cluster_or_of_ours(own, masters):
+    assert clusters.cluster_problems({"cluster": NONE | own}, masters, ["kube.example.org:6443"]) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "masters", "sentence"),
+    [
+        (
+            {"api": "https://198.51.100.1:6443", "ca": "2"},
+            {"m": MASTER},
+            "machine is a node of the cluster at https://198.51.100.1:6443; allowed is a machine of no cluster, or of "
+            "the one of m; take it out of the inventory, or run kubeadm reset on it if nothing there is needed",
+        ),
+        ({"api": "https://198.51.100.1:6443"}, {"m": FRESH}, "machine is a node of the cluster at https://198.51.100"),
+        # The mark of a master is no node's.
+        (
+            {"api": "https://198.51.100.1:6443", "initialised": True},
+            {"m": MASTER},
+            "machine is a node of the cluster at https://198.51.100.1:6443; allowed is",
+        ),
+        (
+            {"control_plane": ["/etc/kubernetes/admin.conf", "/var/lib/etcd/member"], "api": "https://x:6443"},
+            None,
+            "machine has /etc/kubernetes/admin.conf, /var/lib/etcd/member of a control plane that this collection did "
+            "not make; allowed as a master is",
+        ),
+        (
+            {"api": "https://198.51.100.1:6443"},
+            None,
+            "machine is a node of the cluster at https://198.51.100.1:6443; allowed as a master is a machine of no",
+        ),
+    ],
+)
+def test_a_machine_of_another_cluster(own, masters, sentence):
+    (problem,) = clusters.cluster_problems({"cluster": NONE | own}, masters)
+    assert problem.startswith(sentence)
 
 
 def test_networks_that_overlap_each_other():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -96,6 +97,7 @@ def test_system(machine):
         "packages": [],
         "packages_interrupted": False,
         "container_engines": [],
+        "artifacts": [],
     }
     assert system["processors"] >= 1
     machine({"run/systemd/system/x": "", "etc/kubernetes/kubelet.conf": ""})
@@ -103,6 +105,55 @@ def test_system(machine):
     assert node_facts.system()["is_node"]
     machine({"usr/bin/dockerd": "", "usr/local/bin/containerd": ""})
     assert node_facts.system()["container_engines"] == ["/usr/bin/dockerd"]
+
+
+def test_what_was_installed(machine):
+    folder = "var/lib/egi-notebooks/artifacts"
+    machine({f"{folder}/runc.json": "{}", f"{folder}/containerd.json": "{}", f"{folder}/kubelet.json.new": "{}"})
+    assert node_facts.system()["artifacts"] == ["containerd", "runc"]
+
+
+NO_CLUSTER = {"api": "", "admin_api": "", "ca": "", "control_plane": [], "initialised": False}
+
+
+def test_a_node_tells_its_cluster(machine):
+    assert node_facts.cluster() == NO_CLUSTER
+    config = "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: eA==\n    server: {}\n  name: x\n"
+    machine({"etc/kubernetes/bootstrap-kubelet.conf": config.format("https://192.0.2.1:6443")})
+    assert node_facts.cluster() == NO_CLUSTER | {"api": "https://192.0.2.1:6443"}
+    machine(
+        {
+            "etc/kubernetes/kubelet.conf": config.format('"https://kube.example.org:6443"'),
+            "etc/kubernetes/pki/ca.crt": "CA\n",
+        }
+    )
+    assert node_facts.cluster() == NO_CLUSTER | {
+        "api": "https://kube.example.org:6443",
+        "ca": hashlib.sha256(b"CA").hexdigest(),
+    }
+
+
+@pytest.mark.parametrize("file", ["etc/kubernetes/egi-notebooks-init", "etc/kubernetes/egi-notebooks-kubeadm.yml"])
+def test_a_master_tells_who_made_it(machine, file):
+    machine(
+        {
+            "etc/kubernetes/admin.conf": "    server: https://192.0.2.1:6443\n",
+            "etc/kubernetes/manifests/kube-apiserver.yaml": "",
+            "var/lib/etcd/member/x": "",
+        }
+    )
+    master = NO_CLUSTER | {
+        "admin_api": "https://192.0.2.1:6443",
+        "control_plane": [
+            "/etc/kubernetes/admin.conf",
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            "/var/lib/etcd/member",
+        ],
+    }
+    assert node_facts.cluster() == master
+    # Also an empty one, as after a power cut.
+    machine({file: ""})
+    assert node_facts.cluster() == master | {"initialised": True}
 
 
 def test_packages_that_are_there_as_a_whole(machine):
@@ -173,7 +224,8 @@ def test_an_interrupted_package_manager_is_seen(machine):
 def test_a_machine_that_tells_nothing_is_no_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr(node_facts, "ROOT", str(tmp_path))
     assert node_facts.system()["memory_mb"] == 0
-    assert node_facts.swap() == {"active": [], "fstab": [], "units": []}
+    assert node_facts.swap() == {"active": [], "fstab": [], "units": [], "unknown": []}
+    assert node_facts.cluster() == NO_CLUSTER
     assert node_facts.listeners() == []
 
 
@@ -195,11 +247,38 @@ def test_swap_wherever_it_comes_from(machine):
         "active": ["/swap.img", "/dev/zram0"],
         "fstab": ["/swap.img"],
         "units": ["dev-zram0.swap", "zramswap.service"],
+        "unknown": [],
     }
     os.symlink("/dev/null", root / "etc/systemd/system/zramswap.service")
     assert node_facts.swap()["units"] == ["dev-zram0.swap"]
     os.symlink("/dev/null", root / "etc/systemd/system/swap.target")
     assert node_facts.swap()["units"] == []
+
+
+def test_swap_that_nobody_accounts_for(machine):
+    def unknown():
+        return node_facts.swap()["unknown"]
+
+    active = ("/root/swap", "/swap.img", "/dev/sda2", "/dev/sda3", "/dev/dm-1", "/dev/zram0", "/old")
+    lines = "".join(f"{name} partition 1 0 -2\n" for name in active)
+    root = machine(
+        {
+            "proc/swaps": "Filename Type Size\n" + lines,
+            "etc/fstab": "/swap.img none swap sw 0 0\nUUID=5-6 none swap sw 0 0\n/dev/mapper/swap none swap sw 0 0\n"
+            # By a run that was killed before it turned swap off.
+            "# egi.notebooks turned swap off: /old none swap sw 0 0\n#/root/swap none swap sw 0 0\n",
+            "run/systemd/generator.late/dev-disk-by\\x2dlabel-s.swap": "[Swap]\n",
+            "run/systemd/generator/x.swap": "[Swap]\nWhat=/dev/zram0\n",
+        }
+        | {f"dev/{name}": "" for name in ("sda2", "sda3", "dm-1", "disk/by-uuid/x", "disk/by-label/x", "mapper/x")}
+    )
+    os.symlink("../../sda2", root / "dev/disk/by-uuid/5-6")
+    os.symlink("../../sda3", root / "dev/disk/by-label/s")
+    os.symlink("../dm-1", root / "dev/mapper/swap")
+    assert unknown() == ["/root/swap"]
+    # It may be this service's.
+    machine({"etc/systemd/system/multi-user.target.wants/dphys-swapfile.service": ""})
+    assert unknown() == []
 
 
 def test_addresses():
