@@ -39,7 +39,9 @@ test-faults: $(VENV_READY)  ## every fault on the running lab: power cuts, full 
 
 test-faults-full: export FAULTS_QUIET_SECONDS := 900
 test-faults-full: export FAULTS_LOCK_SECONDS := 180
-test-faults-full: test-faults  ## the same with fifteen quiet minutes and three of a held lock
+# Longer than Kubernetes waits for a word of a node.
+test-faults-full: export FAULTS_DARK_SECONDS := 60
+test-faults-full: test-faults  ## the same with fifteen quiet minutes, three of a held lock and one without power
 
 test-identity: $(VENV_READY)  ## logins, the modules and preflight against the running lab's Check-in and hub (PYTEST="-m 'not harsh'": Check-in stays up)
 	$(IN_LAB) pytest --capture=no tests/identity $(PYTEST)

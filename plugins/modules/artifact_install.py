@@ -17,6 +17,7 @@ description:
   - Files are replaced by renaming, so a program that runs keeps running. Nothing is put in place from a download whose
     checksum differs.
   - A program that is there already, from another address, is left as it is.
+  - What a download that was killed left is deleted by the next one.
   - What was installed is recorded below O(state_dir). A host where the records and the files agree is left alone, and
     needs no network for that.
 attributes:
@@ -97,6 +98,8 @@ installed:
 """
 
 import concurrent.futures
+import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -183,6 +186,15 @@ def unpack(archive: str, directory: str) -> list[str]:
                 raise InstallError(f"The archive's member {member.name!r} is no regular file.")
             installed.append(target)
     return installed
+
+
+def clear_leftovers(artifacts: list[dict]) -> None:
+    """Delete what downloads that were killed have left where they go, or one level below for an archive's files."""
+    for directory in {one["path"] if one["unpack"] else os.path.dirname(one["path"]) for one in artifacts}:
+        for below in ("", "*"):
+            for path in glob.glob(os.path.join(glob.escape(directory), below, ".artifact-*")):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
 
 def state_of(path: str) -> list[int] | None:
@@ -297,6 +309,7 @@ def main() -> None:
     if not todo or module.check_mode:
         module.exit_json(changed=bool(todo), installed=names)
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    clear_leftovers(module.params["artifacts"])
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         runs = {pool.submit(install, one, records[one["name"]], timeout): one["name"] for one in todo}
         failures = [str(run.exception()) for run in concurrent.futures.as_completed(runs) if run.exception()]

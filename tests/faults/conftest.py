@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from access import require_lab
 from checkin_client import BASE_URL, TIMEOUT, admin_session
-from faults import FaultyLab
+from faults import FaultyLab, pick_home, wait_until, wait_until_sound
 from user import User
 
 from lab.checkin import USERS, VO
@@ -51,6 +52,25 @@ def member2(lab):
 @pytest.fixture
 def admin(lab):
     yield from _logged_in(lab, "admin")
+
+
+@pytest.fixture
+def kept(lab, member) -> Iterator[Callable[[], str]]:
+    """A file that the member has stored before the fault. Asked later, it answers that nothing is lost, or fails."""
+    wait_until_sound(lab)
+    member.start()
+    home = pick_home(lab, member)
+    member.write("faults-before.txt", "before the fault")
+
+    def lost() -> str:
+        # From the NFS server itself, whose ssh may come later than its exports.
+        path = f"{home}/faults-before.txt"
+        wait_until(lambda: lab.run("nfs", f"cat {path}") == "before the fault", 30, "what was stored before the fault")
+        return "none"
+
+    yield lost
+    lost()
+    lab.run("nfs", f"rm -f {home}/faults-*.txt")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -169,10 +170,14 @@ def cut_power(node: Node) -> Callable[[], None]:
     return lambda: nodes.start(node, kernel, image)
 
 
-def record(fault: str, seconds: float, saw: str, lost: str = "none") -> None:
-    """Print a time to recovery and add it to tests/output/recovery.json, of which docs/reliability.md has the table."""
+def record(fault: str, seconds: float, saw: str, lost: str = "not looked at") -> None:
+    """Print a time to recovery and add it to tests/output/recovery.json, of which docs/reliability.md has the table.
+
+    What earlier runs measured stays there, so each figure has its own date. The fixture `kept` tells what was lost.
+    """
     table = json.loads(RECOVERY.read_text()) if RECOVERY.exists() else {}
-    table[fault] = {"seconds": round(seconds, 1), "saw": saw, "lost": lost}
+    measured = datetime.now(UTC).isoformat(timespec="seconds")
+    table[fault] = {"seconds": round(seconds, 1), "saw": saw, "lost": lost, "measured": measured}
     RECOVERY.write_text(json.dumps(table, indent=2) + "\n")
     print(f"\nrecovery after {fault}: {seconds:.0f} s; seen meanwhile: {saw}; lost: {lost}")
 

@@ -11,12 +11,28 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from access import OUTPUT, PROJECT
+from faults import MACHINES
+
+from lab.nodes import ssh_options
 
 LOG = OUTPUT / "killed.log"
+#: Prints the processes that are in the middle of a download of egi.notebooks.artifact_install.
+DOWNLOADING = "find /proc/[0-9]*/fd -lname '*/.artifact-*' 2>/dev/null | cut --delimiter=/ --fields=3 | sort --unique"
+
+
+def running(pattern: str) -> str:
+    """Print the processes with such a command line, but not the shells and searches that only name it."""
+    return f"pgrep --full {shlex.quote(f'^([^ ]*/)?[{pattern[0]}]{pattern[1:]}')}"
+
+
+def printed_so_far() -> int:
+    """How much killed runs have printed: what they print from here on is `LOG.read_bytes()[this:]`."""
+    return LOG.stat().st_size if LOG.exists() else 0
 
 
 def start(name: str, *arguments: str) -> subprocess.Popen:
@@ -45,34 +61,64 @@ def kill(run: subprocess.Popen) -> None:
     run.wait(timeout=30)
 
 
+def on(node: str, command: str) -> list[str]:
+    """A command on a node, by a connection of its own."""
+    host = f"root@{MACHINES[node].fqdn}"
+    return ["ssh", *ssh_options(), "-o", "BatchMode=yes", "-o", "ControlPath=none", host, command]
+
+
+def _wait(run: subprocess.Popen, question: Callable[[], bool], what: str, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not question():
+        assert run.poll() is None, f"the run ended (status {run.returncode}) before {what}"
+        assert time.monotonic() < deadline, f"{what} did not come within {timeout:.0f} s"
+        time.sleep(0.1)
+
+
 def kill_when(
-    lab, nodes: tuple[str, ...], pattern: str, name: str, *arguments: str, timeout: float = 600, later: float = 0
-) -> None:
-    """Start a playbook; soon after one of the nodes runs a command like this, kill the run and that command."""
-    # The brackets keep the search from finding its own shell.
-    search = shlex.quote(f"[{pattern[0]}]{pattern[1:]}")
+    name: str, *arguments: str, nodes: tuple[str, ...], who: str, sign: str = "true", later: float = 0,
+    timeout: float = 600,
+) -> None:  # fmt: skip
+    """Start a playbook; when one of the nodes shows this, kill the run and what it runs there. Fails if that was over.
+
+    `who` is a command that prints numbers of processes, `sign` one that must succeed as well. They are stopped first:
+    so they are neither over before the run is killed, nor does the run see them end.
+    """
+    look = (
+        f'until found=$({who}) && [ -n "$found" ] && {sign}; do echo || exit; sleep 0.2; done; '
+        f"sleep {later}; kill -STOP $found"
+    )
     run = start(name, *arguments)
+    watchers: dict[str, subprocess.Popen] = {}
     try:
-        deadline = time.monotonic() + timeout
-        while not any(lab.ssh(node, f"pgrep --full {search}").stdout for node in nodes):
-            assert run.poll() is None, f"the run ended (status {run.returncode}) before {pattern!r} ran on {nodes}"
-            assert time.monotonic() < deadline, f"{pattern!r} did not run on {nodes} within {timeout:.0f} s"
-        time.sleep(later)
+        for node in nodes:
+            watchers[node] = subprocess.Popen(
+                on(node, look), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        what = f"{who!r} with {sign!r} on {nodes}"
+        _wait(run, lambda: any(watcher.poll() is not None for watcher in watchers.values()), what, timeout)
     finally:
         kill(run)
-    for node in nodes:
-        lab.ssh(node, f"pkill -KILL --full {search}")
+        said = {}
+        for node, watcher in watchers.items():
+            watcher.terminate()
+            said[node] = (watcher.communicate(timeout=10)[1].decode(errors="replace"), watcher.returncode)
+            subprocess.run(
+                on(node, f"kill -KILL $({who})"), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+            )
+    assert any(status == 0 for _, status in said.values()), f"{what} was over when the run was to be killed: {said}"
 
 
-def kill_at(task: str, name: str, timeout: float = 600) -> None:
-    """Start a playbook and kill it when it comes to a task whose name begins like this."""
-    seen = LOG.stat().st_size if LOG.exists() else 0
-    run = start(name)
+def kill_at(name: str, *arguments: str, task: str, later: float = 0, timeout: float = 600) -> None:
+    """Start a playbook and kill it some seconds after the first answer of a task whose name begins like this.
+
+    What it runs on the nodes comes to its end, as when the control machine dies.
+    """
+    seen = printed_so_far()
+    run = start(name, *arguments)
     try:
-        deadline = time.monotonic() + timeout
-        while f"TASK [{task}".encode() not in LOG.read_bytes()[seen:]:
-            assert run.poll() is None, f"the run ended (status {run.returncode}) before it came to {task!r}"
-            assert time.monotonic() < deadline, f"the run did not come to {task!r} within {timeout:.0f} s"
-            time.sleep(0.2)
+        _wait(run, lambda: f"TASK [{task}".encode() in LOG.read_bytes()[seen:], f"the task {task!r}", timeout)
+        time.sleep(later)
+        assert run.poll() is None, f"the run ended {later} s after {task!r}"
     finally:
         kill(run)

@@ -33,8 +33,10 @@ from lab.settings import CHECKIN_ADDRESS, DNS_ADDRESS
 MAIN = "notebooks.lab.test"
 ALIAS = "nb-alias.lab.test"
 CHECKIN = "aai.lab.test"
-#: Longer than the 60 s after which proxies in front of such services lose quiet connections.
-QUIET = float(os.environ.get("FAULTS_QUIET_SECONDS", "150"))
+#: Longer than the 60 s after which proxies in front of such services lose quiet connections, and than the edge's own
+#: time for idle ones.
+QUIET = float(os.environ.get("FAULTS_QUIET_SECONDS", "200"))
+IDLE = yaml.safe_load((PROJECT / "roles/edge_ingress/defaults/main.yml").read_text())["edge_ingress_idle_timeout"]
 FORGED = "203.0.113.77"
 
 
@@ -157,6 +159,7 @@ def be_quiet(*talkers: Kernel | Terminal, seconds: float) -> None:
 
 def test_quiet_websockets_outlive_the_silence_and_a_reload_of_the_edge(lab, member, reload_edge):
     """Case 32. FAULTS_QUIET_SECONDS says how long it is quiet; 900 in a full run."""
+    assert QUIET > IDLE, "what the edge does to idle connections would not show"
     member.start()
     kernel, terminal = Kernel(member), Terminal(member)
     try:

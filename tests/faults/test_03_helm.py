@@ -9,7 +9,7 @@ import json
 
 import pytest
 from faults import HUB, extra, wait_until_sound
-from killed import kill_when
+from killed import kill_when, running
 from runs import Run, playbook
 
 DEPLOYER = "deployer"
@@ -84,7 +84,7 @@ def test_an_upgrade_that_is_killed_and_then_not_wanted_leaves_nothing(lab):
     assert deploy().changes == []
     before = deployed(lab)
     wanted = extra(faults_home="/root", jupyterhub_user_memory_limit="1100M")
-    kill_when(lab, ("master",), "linux-amd64/helm .*upgrade", PLAYBOOK, *wanted, later=8)
+    kill_when(PLAYBOOK, *wanted, nodes=("master",), who=running("linux-amd64/helm .*upgrade"), later=8)
     assert deployed(lab) != before
     deploy()
     wait_until_sound(lab)

@@ -13,11 +13,12 @@ from faults import HUB, MACHINES, differences, edge_answers, extra, picture, wai
 from killed import kill_at
 from runs import playbook
 
-#: Tasks at which runs are killed: in the checks, in the cluster's part, in the service's part.
+#: Tasks after which runs are killed: in the checks, in the cluster's part, in the service's part. None that is skipped,
+#: which is not printed.
 MOMENTS = (
     "Tell all that is wrong",
     "egi.notebooks.kube_worker : Ask the cluster for its nodes",
-    "egi.notebooks.jupyterhub : Look what is on this host already",
+    "egi.notebooks.jupyterhub : Make this Helm the host's helm command",
 )
 
 
@@ -57,7 +58,7 @@ def test_runs_that_are_killed_do_no_harm_and_the_next_completes(lab):
     """Kills on the way to a new service are in test_10_interrupted.py."""
     before = picture(lab)
     for task in MOMENTS:
-        kill_at(task, "site")
+        kill_at("site", task=task)
         assert edge_answers(lab)
     unchanged(lab, before)
 

@@ -23,7 +23,7 @@ from runs import playbook
 from test_bad_input import CERTIFICATE, KEY, pair
 
 from lab.nodes import ssh_options
-from lab.settings import DNS_ADDRESS
+from lab.settings import DNS_ADDRESS, MIRROR_ADDRESS
 
 WORKER = MACHINES["worker"]
 #: Longer than anything that tries a few times only. The package manager's own wait is ten minutes.
@@ -269,6 +269,21 @@ def named_in_environment(lab, proxy: str):
             lab.run(node, "mv /etc/environment.faults /etc/environment")
 
 
+@contextmanager
+def no_way_but_the_proxy(lab):
+    """The nodes can't reach the mirror themselves, which is the Internet here."""
+    route = f"unreachable {MIRROR_ADDRESS}/32"
+    try:
+        for node in CLUSTER:
+            lab.run(
+                node, f"ip route add {route} && ! curl --silent --noproxy '*' --max-time 5 https://mirror.lab.test/"
+            )
+        yield
+    finally:
+        for node in CLUSTER:
+            lab.ssh(node, f"ip route delete {route}")
+
+
 def is_ours(request: str) -> bool:
     """Whether a request leads to the cluster itself, by address or by name; the mirror is the Internet here."""
     host = request.split()[-1].rpartition(":")[0]
@@ -279,21 +294,32 @@ def is_ours(request: str) -> bool:
 
 
 def test_the_cluster_s_own_ranges_are_excluded_wherever_a_proxy_is_set(lab, workplace, monkeypatch, tmp_path_factory):
-    """Case 23."""
+    """Case 23. The checks' questions, a program, a package and an image can only come through the proxy."""
     before = containers(lab)
     proxy = f"http://{DNS_ADDRESS}:3128"
     variables = extra(egi_notebooks_http_proxy=proxy, egi_notebooks_https_proxy=proxy)
     drop_in = "/etc/systemd/system/containerd.service.d/egi-notebooks-proxy.conf"
+    program = "/var/lib/egi-notebooks/artifacts/cni-plugins.json"
     try:
-        with site_proxy(DNS_ADDRESS) as seen, named_in_environment(lab, proxy), monkeypatch.context() as patch:
+        with (
+            site_proxy(DNS_ADDRESS) as seen,
+            named_in_environment(lab, proxy),
+            no_way_but_the_proxy(lab),
+            monkeypatch.context() as patch,
+        ):
             # Connections of their own: those that Ansible keeps open know the old environment.
             patch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", str(tmp_path_factory.mktemp("ssh")))
             assert lab.run("worker", "echo $https_proxy") == proxy
             # As after an init that was interrupted: the role has kubeadm write the control plane anew.
             manifests = "stat --format='%n %y' /etc/kubernetes/manifests/*"
             old = lab.run("master", f"echo started >/etc/kubernetes/egi-notebooks-init && {manifests}").splitlines()
+            # Without its record a program is fetched again, and the package once more as well.
+            lab.run("worker", f"rm {program} && dpkg --remove --force-depends socat && apt-get clean")
             result = playbook("site", *variables)
             assert result.status == 0, result.failures
+            assert "CONNECT mirror.lab.test:443" in seen
+            installed = "dpkg-query --show --showformat='${db:Status-Status}' socat"
+            assert lab.run("worker", f"test -e {program} && {installed}") == "installed"
             for node in CLUSTER:
                 (excluded,) = re.findall(r'NO_PROXY=([^"]*)', lab.run(node, f"cat {drop_in}"))
                 for part in ("10.244.0.0/16", "10.96.0.0/12", "10.77.0.0/24", ".svc", ".cluster.local", "localhost"):

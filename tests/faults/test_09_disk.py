@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,33 +59,31 @@ def tidy(lab):
 
 
 @pytest.fixture
-def at_work(lab, member) -> Iterator[Kernel]:
-    wait_until_sound(lab)
-    member.start()
-    kernel = Kernel(member)
-    yield kernel
+def at_work(member, kept) -> Iterator[Kernel]:
+    """A member's kernel; the member has stored a file."""
+    yield Kernel(member)
     member.start(timeout=LIMIT)
-    member.server("DELETE", "contents/faults-space.txt")
 
 
-def test_homes(lab, at_work):
+def test_homes(lab, at_work, kept):
     with full(lab, "nfs", "/srv/homes"):
         with pytest.raises(AssertionError, match="No space left on device"):
             at_work.run(WRITE, timeout=60)
         assert at_work.run("print('still there')") == "still there\n"
     started = time.monotonic()
     assert wait_until(lambda: at_work.run(WRITE, timeout=30) == "written\n", 60, "a file") < 60
-    record("full disk of the homes", time.monotonic() - started, '"No space left on device" where they saved')
+    seconds = time.monotonic() - started
+    record("full disk of the homes", seconds, '"No space left on device" where they saved', kept())
 
 
-def test_root_disk_of_the_nfs_server(lab, at_work):
+def test_root_disk_of_the_nfs_server(lab, at_work, kept):
     with full(lab, "nfs", "/var/tmp"):
         # The homes have a disk of their own.
         assert at_work.run(WRITE, timeout=30) == "written\n"
-    record("full root disk of the NFS server", 0, "nothing")
+    record("full root disk of the NFS server", 0, "nothing", kept())
 
 
-def test_edge(lab, at_work):
+def test_edge(lab, at_work, kept):
     with full(lab, "edge", "/var/tmp"):
         wait_until(lambda: condition(lab, "edge") == "True", 180, "DiskPressure of the edge")
         end = time.monotonic() + 60
@@ -94,12 +93,13 @@ def test_edge(lab, at_work):
         assert at_work.run("print('works')") == "works\n"
     started = time.monotonic()
     wait_until(lambda: condition(lab, "edge") == "False", LIMIT, "room on the edge", pause=3)
-    record("full disk of the edge", time.monotonic() - started, "nothing (time: until the node takes pods again)")
+    seconds = time.monotonic() - started
+    record("full disk of the edge", seconds, "nothing (time: until the node takes pods again)", kept())
 
 
-def test_worker(lab, member, at_work):
+@pytest.mark.usefixtures("at_work")
+def test_worker(lab, member, kept):
     """The hub runs there, too: kubelet ends it and the users' servers, since room is what it has to make."""
-    member.write("faults-space.txt", "before the fault")
     with full(lab, "worker", "/var/tmp"):
         wait_until(lambda: condition(lab, "worker") == "True", 180, "DiskPressure of the worker")
         time.sleep(60)
@@ -114,20 +114,36 @@ def test_worker(lab, member, at_work):
         "full disk of the worker",
         time.monotonic() - started,
         f"status {answer.status_code} at once; servers ended (time: from the moment there is room)",
+        kept(),
     )
-    assert member.read("faults-space.txt") == "before the fault"
+    assert member.read("faults-before.txt") == "before the fault"
 
 
-def test_master(lab, at_work, member2):
+def harm_to_master(lab) -> str:
+    """What its full disk does to the control plane: kubelet tells of it, or the API is away as nothing is stored."""
+    try:
+        return "DiskPressure" if condition(lab, "master") == "True" else ""
+    except (AssertionError, subprocess.TimeoutExpired):
+        path = f"/var/lib/{NAME}"
+        refusal = "No space left on device"
+        return refusal if refusal in lab.ssh("master", f"echo full >{path}; rm -f {path}").stderr else ""
+
+
+def test_master(lab, at_work, member2, kept):
+    harm: set[str] = set()
     with full(lab, "master", "/var/tmp"):
         # What needs the control plane may fail, what runs goes on.
         end = time.monotonic() + 90
         while time.monotonic() < end:
             assert edge_answers(lab)
             assert at_work.run("print('works')", timeout=20) == "works\n"
+            harm.add(harm_to_master(lab))
             time.sleep(3)
+    assert harm - {""}, "the full disk did nothing to the control plane"
     started = time.monotonic()
     wait_until(lambda: lab.get("nodes"), LIMIT, "the API")
     member2.start(timeout=LIMIT)
-    record("full disk of the master", time.monotonic() - started, "kernels went on; no new server at times")
+    seconds = time.monotonic() - started
+    saw = f"kernels went on; master has {' and '.join(sorted(harm - {''}))}; no new server at times"
+    record("full disk of the master", seconds, saw, kept())
     wait_until(lambda: all(condition(lab, node) == "False" for node in CLUSTER), LIMIT, "room on all nodes")

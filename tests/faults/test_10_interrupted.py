@@ -6,35 +6,41 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
-from faults import differences, extra, pick_home, picture, record, wait_until_sound
-from killed import kill_when
+from faults import CLUSTER, differences, extra, pick_home, picture, record, wait_until_sound
+from killed import DOWNLOADING, LOG, kill_at, kill_when, printed_so_far, running
+from leaks import found_on_control, found_on_nodes, printed, process_lists, secrets_of_the_run, shown
 from runs import playbook
 from user import User
 
 DISK = "../tests/faults/playbooks/disk"
 CONFIRMED = ("--extra-vars", "egi_notebooks_destroy_confirm=notebooks.lab.test")
-#: On which nodes, which command, and how many seconds after it was first seen.
+
+on_master = partial(kill_when, nodes=("master",))
+on_joining = partial(kill_when, nodes=("edge", "worker"), who=running("kubeadm join"))
+init = partial(on_master, who=running("kubeadm init"))
+helm = partial(on_master, who=running("linux-amd64/helm .*upgrade"))
+#: In the order in which a run comes to them. Each fails if it finds nothing to kill.
 MOMENTS = (
-    (("master",), "kubeadm config images pull", 0),
-    (("master",), "kubeadm init", 0),
-    (("master",), "kubeadm init", 8),
-    (("master",), "kubeadm init", 18),
-    (("edge", "worker"), "kubeadm join", 0),
-    (("edge", "worker"), "kubeadm join", 2),
-    (("master",), "linux-amd64/helm .*upgrade", 0),
-    (("master",), "linux-amd64/helm .*upgrade", 6),
+    partial(kill_when, nodes=CLUSTER, who=DOWNLOADING),
+    partial(on_master, who=running("kubeadm config images pull")),
+    # As it begins, with its keys made, and with an API that listens but lacks most of what it should have.
+    init,
+    partial(init, sign="test -e /etc/kubernetes/pki/sa.key"),
+    partial(init, sign="ss -Hltn 'sport = :6443' | grep -q ."),
+    # The pod network.
+    partial(on_master, who=running("kubectl .*apply --filename=-")),
+    # As it begins, and with what kubelet is to ask for its certificate with.
+    on_joining,
+    partial(on_joining, sign="test -e /etc/kubernetes/bootstrap-kubelet.conf"),
+    # While the next task makes the objects of Traefik, and of Prometheus.
+    partial(kill_at, task="egi.notebooks.edge_ingress : Check that there is an edge", later=3),
+    partial(kill_at, task="egi.notebooks.prometheus : Check that the metrics have a node", later=3),
+    helm,
+    partial(helm, later=6),
 )
-
-
-def is_over(lab, command: str) -> bool:
-    """Whether no further run will come to this: an earlier one was killed too late."""
-    if command == "kubeadm init":
-        return lab.ssh("master", "grep -q finished /etc/kubernetes/egi-notebooks-init").returncode == 0
-    if command == "kubeadm join":
-        return all(lab.ssh(node, "test -e /etc/kubernetes/kubelet.conf").returncode == 0 for node in ("edge", "worker"))
-    return False
 
 
 @pytest.fixture
@@ -90,17 +96,21 @@ def bare(lab):
 
 @pytest.mark.usefixtures("bare")
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(lab):
-    """Also case 26: the run after the completed one changes nothing."""
-    kills: list[str] = []
-    for nodes, command, later in MOMENTS:
-        if command in kills and is_over(lab, command):
-            continue
-        kill_when(lab, nodes, command, "site", later=later)
-        kills.append(command)
+    """Also case 26: the run after the completed one changes nothing.
+
+    And case 34 for the runs that make the secrets: nothing that they printed, ran or left behind has one.
+    """
+    began, before_kills = time.time(), printed_so_far()
+    # What a process list shows is known before the secrets are.
+    with process_lists() as seen:
+        for kill_run in MOMENTS:
+            kill_run("site", "--diff", "-vv")
     started = time.monotonic()
-    result = playbook("site")
+    result = playbook("site", "--diff", "-vv")
+    seconds = time.monotonic() - started
     assert result.status == 0, result.failures
-    record("run killed on the way", time.monotonic() - started, f"completed by the run after {len(kills)} kills")
+    for node in CLUSTER:
+        assert lab.run(node, "find /usr/local /opt -name '.artifact-*'") == ""
     wait_until_sound(lab)
     before = picture(lab)
     again = playbook("site")
@@ -110,5 +120,13 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(lab):
     try:
         member.start()
         assert member.read("faults-kept.txt") == "kept"
+        wanted = secrets_of_the_run(lab)
     finally:
         member.stop()
+    saw = f"completed by the run after {len(MOMENTS)} that were killed"
+    record("run killed on the way", seconds, saw, "none")
+    killed = LOG.read_bytes()[before_kills:].decode(errors="replace")
+    assert printed(killed + result.output, wanted) == []
+    assert shown(seen, wanted) == []
+    assert found_on_control(wanted, began) == []
+    assert found_on_nodes(lab, wanted) == []

@@ -91,6 +91,18 @@ def test_artifacts_are_installed_kept_and_repaired(run, artifacts, tmp_path):
     assert run(*artifacts)["installed"] == ["tool"]
 
 
+def test_what_a_killed_download_left_is_deleted_by_the_next(run, artifacts):
+    tool, pack = (pathlib.Path(one["path"]) for one in artifacts)
+    leftovers = [tool.parent / ".artifact-abc", pack / ".artifact-def", pack / "bin/.artifact-ghi"]
+    for path in leftovers:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert run(*artifacts, check=True)["changed"]
+    assert all(path.exists() for path in leftovers)
+    assert run(*artifacts)["installed"]
+    assert not any(path.exists() for path in leftovers)
+
+
 def test_a_host_that_is_right_needs_no_network(run, artifacts, site):
     run(*artifacts)
     for path in site.iterdir():
