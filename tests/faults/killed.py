@@ -77,16 +77,17 @@ def _wait(run: subprocess.Popen, question: Callable[[], bool], what: str, timeou
 
 def kill_when(
     name: str, *arguments: str, nodes: tuple[str, ...], who: str, sign: str = "true", later: float = 0,
-    timeout: float = 600,
+    alone: bool = False, timeout: float = 600,
 ) -> None:  # fmt: skip
     """Start a playbook; when one of the nodes shows this, kill the run and what it runs there. Fails if that was over.
 
     `who` is a command that prints numbers of processes, `sign` one that must succeed as well. They are stopped first:
-    so they are neither over before the run is killed, nor does the run see them end.
+    so they are neither over before the run is killed, nor does the run see them end. With `alone` they are left at
+    work, as when the control machine dies.
     """
     look = (
         f'until found=$({who}) && [ -n "$found" ] && {sign}; do echo || exit; sleep 0.2; done; '
-        f"sleep {later}; kill -STOP $found"
+        f"sleep {later}; kill {'-0' if alone else '-STOP'} $found"
     )
     run = start(name, *arguments)
     watchers: dict[str, subprocess.Popen] = {}
@@ -103,9 +104,11 @@ def kill_when(
         for node, watcher in watchers.items():
             watcher.terminate()
             said[node] = (watcher.communicate(timeout=10)[1].decode(errors="replace"), watcher.returncode)
+            # An orphan must be there still.
             subprocess.run(
-                on(node, f"kill -KILL $({who})"), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
-            )
+                on(node, f"kill {'-0' if alone else '-KILL'} $({who})"),
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=alone and watcher.returncode == 0,
+            )  # fmt: skip
     assert any(status == 0 for _, status in said.values()), f"{what} was over when the run was to be killed: {said}"
 
 

@@ -30,16 +30,20 @@ MOMENTS = (
     init,
     partial(init, sign="test -e /etc/kubernetes/pki/sa.key"),
     partial(init, sign="ss -Hltn 'sport = :6443' | grep -q ."),
+    # The playbook alone dies, as with its machine, and kubeadm goes on.
+    partial(init, alone=True),
     # The pod network.
     partial(on_master, who=running("kubectl .*apply --filename=-")),
     # As it begins, and with what kubelet is to ask for its certificate with.
     on_joining,
     partial(on_joining, sign="test -e /etc/kubernetes/bootstrap-kubelet.conf"),
+    partial(on_joining, alone=True),
     # While the next task makes the objects of Traefik, and of Prometheus.
     partial(kill_at, task="egi.notebooks.edge_ingress : Check that there is an edge", later=3),
     partial(kill_at, task="egi.notebooks.prometheus : Check that the metrics have a node", later=3),
     helm,
     partial(helm, later=6),
+    partial(helm, alone=True),
 )
 
 
