@@ -26,6 +26,24 @@ options:
     type: list
     elements: path
     default: [/var/lib/containerd, /var/lib/etcd, /var/lib/kubelet]
+  packages:
+    description:
+      - Names of Debian packages that are of interest, by default those that the roles install.
+    type: list
+    elements: str
+    default:
+      - conntrack
+      - ethtool
+      - iptables
+      - kmod
+      - nfs-common
+      - nfs-kernel-server
+      - procps
+      - python3-cryptography
+      - python3-kubernetes
+      - quota
+      - socat
+      - xfsprogs
 """
 
 EXAMPLES = r"""
@@ -126,7 +144,7 @@ ansible_facts:
           type: str
           sample: 1.36.3
         packages:
-          description: Names of the Debian packages that are installed, sorted.
+          description: Those of O(packages) that are installed, sorted.
           type: list
           elements: str
           sample: [conntrack, ethtool]
@@ -272,6 +290,20 @@ TURNED_OFF = "# egi.notebooks turned swap off: "
 #: What /etc/fstab may name a device by, in place of its path.
 DEVICE_TAGS = {"UUID", "LABEL", "PARTUUID", "PARTLABEL"}
 TIME_ERROR = 5
+PACKAGES = (
+    "conntrack",
+    "ethtool",
+    "iptables",
+    "kmod",
+    "nfs-common",
+    "nfs-kernel-server",
+    "procps",
+    "python3-cryptography",
+    "python3-kubernetes",
+    "quota",
+    "socat",
+    "xfsprogs",
+)
 #: An entry of dpkg's table whose package is there as a whole.
 INSTALLED = re.compile(r"^Package: (\S+)\n(?:\S.*\n)*?Status: \S+ ok installed$", re.MULTILINE)
 #: Where packages put container engines; artifact_install puts ours elsewhere.
@@ -290,6 +322,11 @@ def read(path: str) -> str:
             return stream.read()
     except OSError:
         return ""
+
+
+def installed(packages: list[str]) -> list[str]:
+    """Return the packages that dpkg has installed as a whole."""
+    return sorted(set(packages) & set(INSTALLED.findall(read("/var/lib/dpkg/status"))))
 
 
 def kubelet_version(run_command) -> str:
@@ -335,7 +372,6 @@ def system() -> dict:
         "memory_mb": int((read("/proc/meminfo").split() + ["MemTotal:", "0"])[1]) // 1024,
         "processors": os.cpu_count(),
         "is_node": os.path.exists(ROOT + "/etc/kubernetes/kubelet.conf"),
-        "packages": sorted(set(INSTALLED.findall(read("/var/lib/dpkg/status")))),
         "packages_interrupted": any(
             os.path.basename(path).isdigit() for path in glob.glob(ROOT + "/var/lib/dpkg/updates/*")
         ),
@@ -507,7 +543,8 @@ def main() -> None:
                 "type": "list",
                 "elements": "path",
                 "default": ["/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"],
-            }
+            },
+            "packages": {"type": "list", "elements": "str", "default": list(PACKAGES)},
         },
         supports_check_mode=True,
     )
@@ -518,6 +555,7 @@ def main() -> None:
 
     own = addresses(ask("address"))
     node = system()
+    node["packages"] = installed(module.params["packages"])
     node["cluster_networks"] = cluster_networks()
     node["kubelet_version"] = kubelet_version(module.run_command)
     node["cluster"] = cluster()

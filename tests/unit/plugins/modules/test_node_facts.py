@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import pytest
+import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
@@ -94,7 +95,6 @@ def test_system(machine):
         "memory_mb": 3932,
         "processors": 0,
         "is_node": False,
-        "packages": [],
         "packages_interrupted": False,
         "container_engines": [],
         "artifacts": [],
@@ -166,7 +166,18 @@ def test_packages_that_are_there_as_a_whole(machine):
         "Package: apt\nStatus: install ok installed",
     )
     machine({"var/lib/dpkg/status": "\n\n".join(entries) + "\n"})
-    assert node_facts.system()["packages"] == ["apt", "bash", "ethtool"]
+    assert node_facts.installed(["ethtool", "apt", "bash", "kmod", "socat", "iptables"]) == ["apt", "bash", "ethtool"]
+
+
+def test_the_packages_of_all_roles_are_of_interest(root):
+    wanted = set()
+    for role in ("kube_node", "nfs_server"):
+        wanted |= set(yaml.safe_load((root / f"roles/{role}/vars/main.yml").read_text())[f"__{role}_packages"])
+    for path in (root / "roles").glob("*/tasks/*.yml"):
+        for task in yaml.safe_load(path.read_text()):
+            name = task.get("ansible.builtin.apt", {}).get("name", "")
+            wanted |= set() if "{{" in name else {name} - {""}
+    assert wanted == set(node_facts.PACKAGES)
 
 
 def test_a_kubelet_that_was_put_in_place_by_hand_is_asked(machine, tmp_path):
