@@ -62,7 +62,8 @@ def processes(networks: set[str]) -> list[str]:
         try:
             line = (path / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
             network = os.readlink(path / "ns/net")
-        except (FileNotFoundError, ProcessLookupError):
+        # It has ended, or is the machine's own and not to be looked into.
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         if network in networks or any(f"{CACHE}/{folder}" in line for folder in ("parts", "lab")):
             found.append(line)
