@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what the two commands of the README take where nothing was built yet: ``make benchmark-cold``.
 
-Ends a running lab, and builds all parts once more into a cache of its own (10 GB, an hour and a half), which it takes
+Ends a running lab, and builds all parts once more into a cache of its own (10 GB, an hour), which it takes
 away again.
 """
 

@@ -77,7 +77,7 @@ beside-unit: beside-lint beside-host
 benchmark: $(VENV_READY)  ## the figures the project must reach, measured on this machine
 	python -m benchmarks.run
 
-benchmark-cold: $(VENV_READY)  ## the same for a machine that has built nothing yet: make lab and make test (an hour and a half)
+benchmark-cold: $(VENV_READY)  ## the same for a machine that has built nothing yet: make lab and make test (an hour)
 	python -m benchmarks.cold
 
 fuzz: $(VENV_READY)  ## a million broken URNs for the parser of entitlements, and its speed
