@@ -183,7 +183,8 @@ ansible_facts:
               elements: str
               sample: [/root/swap]
         addresses:
-          description: IPv4 addresses, those of the loopback interface left out.
+          description: The machine's own IPv4 addresses, without those of the loopback interface and of what a
+            cluster's network brings (interfaces C(cni*), C(flannel.*) and C(kube-*)).
           type: list
           elements: dict
           contains:
@@ -274,6 +275,8 @@ from ansible.module_utils.basic import AnsibleModule
 ROOT = ""
 #: State of a listening socket in /proc/net/PROTOCOL.
 LISTENING = {"tcp": "0A", "udp": "07"}
+#: Interfaces of a pod network and of kube-proxy, which come and go with a cluster.
+CLUSTER_INTERFACE = re.compile(r"cni|flannel\.|kube-")
 UNIT_FOLDERS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -463,10 +466,10 @@ def is_masked(unit: str) -> bool:
 
 
 def addresses(links: list[dict]) -> list[dict]:
-    """Return the IPv4 addresses that `ip -json address` tells."""
+    """Return the machine's own IPv4 addresses by what `ip -json address` tells."""
     found = []
     for link in links:
-        if "ifname" not in link or "LOOPBACK" in link["flags"]:
+        if "ifname" not in link or "LOOPBACK" in link["flags"] or CLUSTER_INTERFACE.match(link["ifname"]):
             continue
         for item in link.get("addr_info", []):
             if item.get("family") != "inet":

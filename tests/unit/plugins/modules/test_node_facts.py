@@ -306,6 +306,14 @@ def test_addresses():
 
 
 @pytest.mark.parametrize(
+    ("interface", "is_own"), [("cni0", False), ("flannel.1", False), ("kube-ipvs0", False), ("kubenet", True)]
+)
+def test_addresses_that_a_cluster_s_network_brings_are_not_the_machine_s_own(interface, is_own):
+    link = LINKS[1] | {"ifname": interface}
+    assert bool(node_facts.addresses([link])) is is_own
+
+
+@pytest.mark.parametrize(
     ("routes", "address"),
     [
         ([{"dst": "default", "dev": "eth1"}], "192.0.2.11"),
