@@ -1,4 +1,4 @@
-# `make lab`: the whole service on this machine. `make test`: every test. `make help` lists the rest.
+# `make lab`: the whole service on this machine. `make test`: all tests but the harsh ones. `make help` lists the rest.
 SHELL := /bin/bash
 CACHE := $(or $(EGI_NOTEBOOKS_CACHE),$(HOME)/.cache/egi-notebooks)
 # The newest Python here that ansible-core takes; of an activated environment, the one below it.

@@ -55,7 +55,7 @@ test-destroy: $(VENV_READY)  ## take the service away from the running lab
 test-host: $(VENV_READY)  ## that the lab leaves nothing on this machine when it is down
 	pytest tests/host
 
-test:  ## everything: lint, unit tests, the lab itself, site.yml on fresh nodes, the service as operator and as user
+test:  ## all but the harsh tests: lint, unit tests, the lab itself, site.yml on fresh nodes, the service as operator and as user
 	$(MAKE) test-packages
 	$(MAKE) --jobs=2 beside-lint beside-unit beside-molecule
 	$(IN_LAB) pytest --durations=15 -m 'not harsh' tests/lab tests/identity tests/faults tests/destroy

@@ -12,7 +12,7 @@ author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
 short_description: Ask whether files and images can be downloaded, all at once
 description:
-  - Asks for the head of each file and of each image's manifest, all at the same time, and downloads nothing.
+  - Asks for the head of each file and of each image's manifest, 32 at the same time, and downloads nothing.
   - An image is asked for where containerd would, at the mirror if its registry is mirrored and else at its registry,
     with the token that the registry gives to everybody who has no login.
   - A registry that gives none, wants a login (401, 403) or is asked too often (429) does not tell what it has, and the

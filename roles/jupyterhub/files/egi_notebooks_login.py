@@ -119,7 +119,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
         if chosen:
             raise ValueError(
                 f"admin_users has {', '.join(chosen)}, which others may choose as their name at Check-in; allowed are "
-                "names of egi and 26 letters. Roles in a VO make admins as well."
+                "names of egi and 26 letters and digits. Roles in a VO make admins as well."
             )
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
         self._asked: dict[str, float] = {}
