@@ -12,6 +12,7 @@ import pytest
 from faults import HUB, MACHINES, differences, edge_answers, extra, picture, wait_until_sound
 from killed import kill_at
 from runs import playbook
+from user import Kernel
 
 #: Tasks after which runs are killed: in the checks, in the cluster's part, in the service's part. None that is skipped,
 #: which is not printed.
@@ -61,6 +62,53 @@ def test_runs_that_are_killed_do_no_harm_and_the_next_completes(lab):
         kill_at("site", task=task)
         assert edge_answers(lab)
     unchanged(lab, before)
+
+
+def ends_within(lab, days: int) -> list[str]:
+    """The control plane's certificates that end so soon, and the one that its API shows."""
+    check = f"openssl x509 -noout -checkend {days * 86400} >/dev/null"
+    return lab.run(
+        "master",
+        f"for file in $(find /etc/kubernetes/pki -name '*.crt'); do {check} -in $file || echo $file; done; "
+        f"openssl s_client -connect localhost:6443 </dev/null 2>/dev/null | {check} || echo API",
+    ).split()
+
+
+def test_certificates_that_end_soon_are_renewed_and_nobody_notices(lab, member):
+    member.start()
+    kernel = Kernel(member)
+    assert kernel.run("word = 'kept'; print(word)") == "kept\n"
+    period = "apiVersion: kubeadm.k8s.io/v1beta4\\nkind: ClusterConfiguration\\ncertificateValidityPeriod: 24h\\n"
+    lab.run(
+        "master",
+        f"printf '{period}kubernetesVersion: %s\\n' $(kubeadm version -o short) >/run/day.yml; "
+        "kubeadm certs renew all --config=/run/day.yml; rm /run/day.yml",
+    )
+    assert "/etc/kubernetes/pki/etcd/server.crt" in ends_within(lab, 2)
+    assert "API" not in ends_within(lab, 2)
+    dry = playbook("cluster", "--check")
+    assert dry.status == 0, dry.failures
+    assert any("Renew the certificates" in change for change in dry.changes)
+    assert len(ends_within(lab, 2)) > 5
+    result = playbook("cluster")
+    assert result.status == 0, result.failures
+    assert ends_within(lab, 300) == []
+    wait_until_sound(lab)
+    unchanged(lab, picture(lab))
+    assert kernel.run("print(word)") == "kept\n"
+
+
+def test_a_master_that_is_no_worker_any_more_is_kept_to_itself(lab):
+    name, taint = MACHINES["master"].fqdn, "node-role.kubernetes.io/control-plane"
+    (before,) = lab.get("node", name)
+    lab.kubectl("taint", "node", name, f"{taint}-")
+    lab.kubectl("label", "node", name, "egi.eu/worker=true")
+    result = playbook("cluster")
+    assert result.status == 0, result.failures
+    (after,) = lab.get("node", name)
+    assert after["spec"]["taints"] == before["spec"]["taints"]
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    unchanged(lab, picture(lab))
 
 
 def test_homes_are_found_again_after_their_claim_was_deleted(lab, member):

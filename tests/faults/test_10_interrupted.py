@@ -5,12 +5,24 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from functools import partial
 
 import pytest
-from faults import CLUSTER, differences, extra, pick_home, picture, record, wait_until_sound
-from killed import DOWNLOADING, LOG, kill_at, kill_when, printed_so_far, running
+from faults import (
+    CLUSTER,
+    MACHINES,
+    cut_power,
+    differences,
+    extra,
+    pick_home,
+    picture,
+    record,
+    wait_until,
+    wait_until_sound,
+)
+from killed import DOWNLOADING, LOG, kill_at, kill_when, on, printed_so_far, running
 from leaks import found_on_control, found_on_nodes, printed, process_lists, secrets_of_the_run, shown
 from runs import playbook
 from user import User
@@ -22,6 +34,17 @@ on_master = partial(kill_when, nodes=("master",))
 on_joining = partial(kill_when, nodes=("edge", "worker"), who=running("kubeadm join"))
 init = partial(on_master, who=running("kubeadm init"))
 helm = partial(on_master, who=running("linux-amd64/helm .*upgrade"))
+
+
+def without_power(*arguments: str) -> None:
+    """The master loses its power in `kubeadm init`, and with it what was not on its disk yet."""
+    init(*arguments, sign="test -e /etc/kubernetes/pki/sa.key")
+    boot = cut_power(MACHINES["master"])
+    time.sleep(5)
+    boot()
+    wait_until(lambda: subprocess.run(on("master", "true"), check=False).returncode == 0, 120, "the master")
+
+
 #: In the order in which a run comes to them. Each fails if it finds nothing to kill.
 MOMENTS = (
     partial(kill_when, nodes=CLUSTER, who=DOWNLOADING),
@@ -29,6 +52,7 @@ MOMENTS = (
     # As it begins, with its keys made, and with an API that listens but lacks most of what it should have.
     init,
     partial(init, sign="test -e /etc/kubernetes/pki/sa.key"),
+    without_power,
     partial(init, sign="ss -Hltn 'sport = :6443' | grep -q ."),
     # The playbook alone dies, as with its machine, and kubeadm goes on.
     partial(init, alone=True),

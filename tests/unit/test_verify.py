@@ -18,6 +18,10 @@ def item(kind: str, name: str, ready: str = "True", **fields) -> dict:
     return {"kind": kind, "metadata": {"name": name} | fields, "status": status}
 
 
+def waits(reason: str) -> dict:
+    return {"initContainerStatuses": [{"state": {"waiting": {"reason": reason}}}, {"state": {"running": {}}}]}
+
+
 @pytest.fixture
 def say(root, evaluate):
     """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
@@ -48,6 +52,7 @@ def test_a_node_whose_machine_left_the_inventory_is_told(say):
 
 def test_what_is_not_ready_is_told(say):
     replaced = {"status": {"phase": "Failed"}, "ownerReferences": [{"kind": "ReplicaSet"}]}
+    pulls = {"component": "continuous-image-puller"}
     objects = [
         item("Node", "w.site", ready="Unknown"),
         item("Pod", "hub", ready="False", namespace="jupyterhub"),
@@ -55,6 +60,9 @@ def test_what_is_not_ready_is_told(say):
         item("Pod", "evicted", ready="False", namespace="jupyterhub", **replaced),
         item("Pod", "alone", ready="False", namespace="jupyterhub", status={"phase": "Failed"}),
         item("Pod", "jupyter-a", ready="False", namespace="jupyterhub", labels={"component": "singleuser-server"}),
+        item("Pod", "of-somebody-else", ready="False", namespace="other"),
+        item("Pod", "puller", ready="False", namespace="jupyterhub", labels=pulls, status=waits("PodInitializing")),
+        item("Pod", "lacking", ready="False", namespace="jupyterhub", labels=pulls, status=waits("ImagePullBackOff")),
         item("PersistentVolumeClaim", "homes", namespace="jupyterhub", status={"phase": "Pending"}),
         item("PersistentVolume", "homes", status={"phase": "Available"}),
     ]
@@ -62,6 +70,7 @@ def test_what_is_not_ready_is_told(say):
         "Node w.site is not ready.",
         "Pod jupyterhub/hub is Running and not ready.",
         "Pod jupyterhub/alone is Failed and not ready.",
+        "Pod jupyterhub/lacking is Running and not ready.",
         "PersistentVolumeClaim jupyterhub/homes is Pending, not bound.",
     ]
 
