@@ -257,30 +257,59 @@ def test_a_master_that_others_made_is_refused(say):
     assert problem.startswith("machine is a node of the cluster at https://198.51.100.1:6443; allowed as a master is")
 
 
+@pytest.fixture
+def look(render_role, tmp_path):
+    """Return a function that says what kube_master takes for the machine's state, with /etc/kubernetes in tmp_path."""
+    template = "lookup('ansible.builtin.template', role_path ~ '/templates/state.sh.j2')"
+    script = render_role("kube_master", template, ansible_facts={"egi_notebooks_node": {"nodename": "m"}})
+    script = script.replace("/etc/kubernetes", str(tmp_path)).replace("/var/lib/etcd", f"{tmp_path}/etcd")
+    for folder in ("etcd", "pki"):
+        (tmp_path / folder).mkdir()
+    # All that is asked for is there.
+    (tmp_path / "kubectl").symlink_to("/bin/true")
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    return lambda: subprocess.check_output(["sh", "-c", script], text=True, env=environment).strip()
+
+
 @pytest.mark.parametrize(
     ("files", "state"),
     [
         ({}, "absent"),
         ({"admin.conf": ""}, "foreign"),
         ({"etcd/member": ""}, "foreign"),
-        ({"etcd/member": "", "egi-notebooks-init": "started"}, "started"),
+        ({"etcd/member": "1", "egi-notebooks-init": "started"}, "started"),
         ({"egi-notebooks-init": "started"}, "empty"),
-        ({"admin.conf": "", "egi-notebooks-init": "finished"}, "ready 0"),
+        # Without power a key may be there and lack what is in it.
+        ({"etcd/member": "1", "egi-notebooks-init": "started", "pki/sa.key": ""}, "empty"),
+        ({"admin.conf": "", "egi-notebooks-init": "finished"}, "ready 0 none"),
         # A power cut may leave an empty one.
-        ({"admin.conf": "", "egi-notebooks-init": ""}, "ready 0"),
-        ({"admin.conf": "", "egi-notebooks-kubeadm.yml": ""}, "ready 0"),
+        ({"admin.conf": "", "egi-notebooks-init": ""}, "ready 0 none"),
+        ({"admin.conf": "", "egi-notebooks-kubeadm.yml": ""}, "ready 0 none"),
     ],
 )
-def test_only_a_control_plane_of_this_role_is_taken_for_the_master(render_role, tmp_path, files, state):
-    script = render_role("kube_master", "lookup('ansible.builtin.template', role_path ~ '/templates/state.sh.j2')")
-    script = script.replace("/etc/kubernetes", str(tmp_path)).replace("/var/lib/etcd", f"{tmp_path}/etcd")
-    (tmp_path / "etcd").mkdir()
+def test_only_a_control_plane_of_this_role_is_taken_for_the_master(look, tmp_path, files, state):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    # All that is asked for is there.
-    (tmp_path / "kubectl").symlink_to("/bin/true")
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    assert subprocess.check_output(["sh", "-c", script], text=True, env=environment).strip() == state
+    assert look() == state
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "state"),
+    [
+        ("apiserver", 89, "expiring"),
+        ("apiserver", 91, "ready 0 none"),
+        ("etcd/server", 1, "expiring"),
+        ("ca", 1, "ready 0 none"),
+        ("front-proxy-ca", 1, "ready 0 none"),
+    ],
+)
+def test_certificates_that_end_soon_are_seen_and_those_of_the_cas_left_alone(look, tmp_path, name, days, state):
+    (tmp_path / "pki/etcd").mkdir()
+    (tmp_path / "egi-notebooks-init").write_text("finished")
+    certificate = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    output = ["-subj", "/CN=x", "-keyout", tmp_path / "key", "-out", tmp_path / f"pki/{name}.crt"]
+    subprocess.run([*certificate, "-days", str(days), *output], check=True, capture_output=True)
+    assert look() == state
 
 
 def test_a_floating_address_is_refused_with_those_that_the_machine_has(say):
