@@ -61,3 +61,23 @@ def stale(render_role, tmp_path):
 def test_an_nfs_server_older_than_its_settings_is_found(stale, files, running, seconds, said):
     started = time.time() + seconds
     assert stale("nfs_server", "stale_server.sh.j2", *files, running=running, started=started) == said
+
+
+@pytest.mark.parametrize(
+    ("files", "running", "said"),
+    [
+        # A dry run on a machine where a run was killed between the programs and the units.
+        (["usr/local/bin/containerd", "usr/local/bin/kubelet"], [], []),
+        ([f"{UNITS}/containerd.service"], [], ["containerd"]),
+        ([f"{UNITS}/containerd.service", f"{UNITS}/kubelet.service"], ["containerd"], ["kubelet"]),
+        ([f"{UNITS}/containerd.service", f"{UNITS}/kubelet.service"], ["containerd", "kubelet"], []),
+    ],
+)
+def test_services_of_a_node_that_are_off_are_found_where_they_are_there(stale, files, running, said):
+    assert stale("kube_node", "stale_services.sh.j2", *files, running=running, started=time.time() + 60) == said
+
+
+def test_services_of_a_node_that_are_older_than_their_files_are_found(stale):
+    units = [f"{UNITS}/containerd.service", f"{UNITS}/kubelet.service", "var/lib/kubelet/config.yaml"]
+    both = ["containerd", "kubelet"]
+    assert stale("kube_node", "stale_services.sh.j2", *units, running=both, started=time.time() - 60) == both
