@@ -20,7 +20,7 @@ description:
   - What a download that was killed left is deleted by the next one.
   - A download that the network ends, or that a server answers with 429 or from 500 on, is tried three times in all.
   - What was installed is recorded below O(state_dir). A host where the records and the files agree is left alone, and
-    needs no network for that.
+    needs no network for that. Files are on the disk before the records say so, whenever the power is cut.
 attributes:
   check_mode:
     support: full
@@ -201,6 +201,22 @@ def wanted_digest(artifact: dict, timeout: int) -> str | None:
     return source.lower()
 
 
+def settle(stream) -> None:
+    """Have a file on the disk before something says that it is there."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def settle_names(paths: list[str]) -> None:
+    """Have files' names on the disk."""
+    for directory in {os.path.dirname(path) for path in paths}:
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def replace(source, target: str, mode: int) -> None:
     """Copy a stream into a file beside the target and rename it into place."""
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".artifact-")
@@ -209,6 +225,7 @@ def replace(source, target: str, mode: int) -> None:
             while block := source.read(1 << 20):
                 stream.write(block)
             os.fchmod(stream.fileno(), mode)
+            settle(stream)
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
@@ -287,6 +304,8 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
         with os.fdopen(handle, "wb") as stream:
             found = download(artifact["url"], timeout, stream)
             os.fchmod(stream.fileno(), 0o755)
+            if not artifact["unpack"]:
+                settle(stream)
         if expected and found != expected:
             raise InstallError(f"{artifact['url']} has SHA-256 {found}, expected is {expected}; nothing was installed.")
         # The same bytes from another address are in place already.
@@ -299,6 +318,7 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
             else:
                 os.replace(temporary, artifact["path"])
                 paths = [artifact["path"]]
+            settle_names(paths)
             files = {path: state_of(path) for path in paths}
     except tarfile.TarError as error:
         raise InstallError(f"{artifact['url']} is no archive that can be read: {error}.") from error
@@ -317,6 +337,7 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
     }
     with open(f"{record_path}.new", "w", encoding="utf-8") as stream:
         json.dump(record, stream, indent=2, sort_keys=True)
+        settle(stream)
     os.replace(f"{record_path}.new", record_path)
 
 

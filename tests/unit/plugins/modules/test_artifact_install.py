@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import pathlib
 import tarfile
 import threading
@@ -235,3 +236,28 @@ def test_a_download_that_fails_for_good_says_why(run, artifacts, flaky, answer, 
     assert "\n" not in said["msg"]
     assert flaky.asked == asked
     assert not pathlib.Path(artifacts[0]["path"]).exists()
+
+
+def test_files_are_on_the_disk_before_their_names_and_the_record(run, artifacts, monkeypatch, tmp_path):
+    """A power cut must leave neither an empty program nor a record of one."""
+    on_disk, renamed = [], []
+    rename, sync = os.replace, os.fsync
+
+    def noted_sync(handle):
+        on_disk.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    def noted_rename(source, target):
+        if "state" in str(target):
+            assert {pathlib.Path(path).parent.stat().st_ino for path in renamed} <= set(on_disk)
+        else:
+            renamed.append(target)
+        assert os.stat(source).st_ino in on_disk
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    for artifact in artifacts:
+        assert run(artifact)["changed"]
+    assert len(renamed) == 3
+    assert len(list((tmp_path / "state").glob("*.json"))) == 2
