@@ -18,8 +18,9 @@ description:
     checksum differs.
   - A program that is there already, from another address, is left as it is.
   - What a download that was killed left is deleted by the next one.
+  - A download that the network ends, or that a server answers with 429 or from 500 on, is tried three times in all.
   - What was installed is recorded below O(state_dir). A host where the records and the files agree is left alone, and
-    needs no network for that.
+    needs no network for that. Files are on the disk before the records say so, whenever the power is cut.
 attributes:
   check_mode:
     support: full
@@ -75,7 +76,7 @@ options:
     default: /var/lib/egi-notebooks/artifacts
   timeout:
     description:
-      - Seconds without an answer after which a download fails.
+      - Seconds without an answer after which a try of a download fails.
     type: int
     default: 60
 """
@@ -101,30 +102,75 @@ import concurrent.futures
 import contextlib
 import glob
 import hashlib
+import http.client
+import io
 import json
 import os
 import re
+import ssl
 import tarfile
 import tempfile
+import time
 import urllib.error
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
 
+#: Seconds between the tries of a download.
+PAUSES = (2, 10)
+
 
 class InstallError(Exception):
     """Something a person can act on, in one line."""
 
 
-def fetch(url: str, timeout: int):
-    """Open an address; the caller reads and closes it."""
+class Interrupted(InstallError):
+    """One that another try may not have."""
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether it is the network or a busy server that made a download fail."""
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code == 429 or error.code >= 500
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    lasting = (ssl.SSLCertVerificationError, FileNotFoundError)
+    return isinstance(cause, (OSError, http.client.HTTPException)) and not isinstance(cause, lasting)
+
+
+def blocks(url: str, timeout: int):
+    """Yield what an address has."""
     try:
-        return open_url(url, timeout=timeout, http_agent="egi.notebooks.artifact_install")
-    except urllib.error.HTTPError as error:
-        raise InstallError(f"{url} answered {error.code} {error.reason}.") from error
+        with open_url(url, timeout=timeout, http_agent="egi.notebooks.artifact_install") as answer:
+            while block := answer.read(1 << 18):
+                yield block
+            # The end of a connection looks like that of the file.
+            if missing := getattr(answer, "length", None):
+                raise ConnectionError(f"the connection ended {missing} bytes early")
     except Exception as error:  # open_url raises whatever the layers below do
-        raise InstallError(f"{url} cannot be fetched: {to_text(error)}.") from error
+        if isinstance(error, urllib.error.HTTPError):
+            message = f"{url} answered {error.code} {error.reason}."
+        else:
+            message = f"{url} cannot be fetched: {to_text(error)}."
+        raise (Interrupted if may_pass(error) else InstallError)(message) from error
+
+
+def download(url: str, timeout: int, stream) -> str:
+    """Put what an address has into a stream; return its SHA-256."""
+    for pause in (*PAUSES, None):
+        stream.seek(0)
+        stream.truncate()
+        found = hashlib.sha256()
+        try:
+            for block in blocks(url, timeout):
+                found.update(block)
+                stream.write(block)
+            break
+        except Interrupted:
+            if pause is None:
+                raise
+            time.sleep(pause)
+    return found.hexdigest()
 
 
 def digest_in(text: str, file_name: str) -> str | None:
@@ -144,14 +190,31 @@ def wanted_digest(artifact: dict, timeout: int) -> str | None:
         return None
     source = artifact["checksum"].removeprefix("sha256:")
     if "://" in source:
-        with fetch(source, timeout) as answer:
-            found = digest_in(to_text(answer.read(1 << 20), errors="replace"), artifact["url"].rsplit("/", 1)[-1])
+        sums = io.BytesIO()
+        download(source, timeout, sums)
+        found = digest_in(to_text(sums.getvalue(), errors="replace"), artifact["url"].rsplit("/", 1)[-1])
         if found is None:
             raise InstallError(f"{source} has no checksum for {artifact['url']}.")
         source = found
     if not re.fullmatch("[0-9a-fA-F]{64}", source):
         raise InstallError(f"The checksum of {artifact['name']} is no SHA-256: {source[:80]!r}.")
     return source.lower()
+
+
+def settle(stream) -> None:
+    """Have a file on the disk before something says that it is there."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def settle_names(paths: list[str]) -> None:
+    """Have files' names on the disk."""
+    for directory in {os.path.dirname(path) for path in paths}:
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def replace(source, target: str, mode: int) -> None:
@@ -162,6 +225,7 @@ def replace(source, target: str, mode: int) -> None:
             while block := source.read(1 << 20):
                 stream.write(block)
             os.fchmod(stream.fileno(), mode)
+            settle(stream)
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
@@ -237,19 +301,16 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
     # Beside the target: putting it there later is a rename.
     handle, temporary = tempfile.mkstemp(dir=directory, prefix=".artifact-")
     try:
-        found = hashlib.sha256()
-        with os.fdopen(handle, "wb") as stream, fetch(artifact["url"], timeout) as answer:
-            while block := answer.read(1 << 18):
-                found.update(block)
-                stream.write(block)
+        with os.fdopen(handle, "wb") as stream:
+            found = download(artifact["url"], timeout, stream)
             os.fchmod(stream.fileno(), 0o755)
-        if expected and found.hexdigest() != expected:
-            raise InstallError(
-                f"{artifact['url']} has SHA-256 {found.hexdigest()}, expected is {expected}; nothing was installed."
-            )
+            if not artifact["unpack"]:
+                settle(stream)
+        if expected and found != expected:
+            raise InstallError(f"{artifact['url']} has SHA-256 {found}, expected is {expected}; nothing was installed.")
         # The same bytes from another address are in place already.
         record = recorded(artifact, record_path)
-        if record and record["sha256"] == found.hexdigest():
+        if record and record["sha256"] == found:
             files = record["files"]
         else:
             if artifact["unpack"]:
@@ -257,6 +318,7 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
             else:
                 os.replace(temporary, artifact["path"])
                 paths = [artifact["path"]]
+            settle_names(paths)
             files = {path: state_of(path) for path in paths}
     except tarfile.TarError as error:
         raise InstallError(f"{artifact['url']} is no archive that can be read: {error}.") from error
@@ -270,11 +332,12 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
         "version": artifact["version"],
         "url": artifact["url"],
         "path": artifact["path"],
-        "sha256": found.hexdigest(),
+        "sha256": found,
         "files": files,
     }
     with open(f"{record_path}.new", "w", encoding="utf-8") as stream:
         json.dump(record, stream, indent=2, sort_keys=True)
+        settle(stream)
     os.replace(f"{record_path}.new", record_path)
 
 

@@ -487,6 +487,13 @@ def test_an_empty_disk_must_not_hide_homes(say):
     assert problem.startswith('nfs_server_disk is "/dev/vdb", an empty disk, and /srv/homes holds files that it would')
 
 
+def test_an_empty_disk_must_not_take_the_place_of_one_that_is_missing(say):
+    at = {"nfs_server_disk": "/dev/vdb", "__nfs_server_wipefs": {"rc": 0, "stdout": ""}}
+    assert say("nfs_server", **at, __nfs_server_expected={"stdout": "", "rc": 1}) == []
+    (problem,) = say("nfs_server", **at, __nfs_server_expected={"stdout": "UUID=1", "rc": 0})
+    assert problem.startswith('nfs_server_disk is "/dev/vdb", an empty disk, and by /etc/fstab /srv/homes is on UUID=1')
+
+
 @pytest.mark.parametrize(
     ("label", "said", "unfinished"),
     [

@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import pathlib
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -53,6 +56,36 @@ def run(capsys, tmp_path):
         return json.loads(capsys.readouterr().out)
 
     return call
+
+
+@pytest.fixture
+def flaky(monkeypatch):
+    """A server that answers each question with the next of `answers`; the last one is for all further ones."""
+    monkeypatch.setattr(artifact_install, "PAUSES", (0, 0))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, length, body = server.answers[0] if len(server.answers) == 1 else server.answers.pop(0)
+            server.asked += 1
+            if status is None:
+                return
+            self.send_response(status)
+            if length is None:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.url = 0, f"http://127.0.0.1:{server.server_port}/tool"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
@@ -164,3 +197,67 @@ def test_an_archive_cannot_write_outside_its_directory(run, site, tmp_path):
     evil = {"name": "evil", "url": (site / "evil.tar").as_uri(), "checksum": "", "path": str(tmp_path / "opt")}
     assert "lies outside" in run({**evil, "unpack": True})["msg"]
     assert not (tmp_path / "evil").exists()
+
+
+WHOLE = (200, 5, b"tool\n")
+CUT, CUT_CHUNKS, CLOSED = (200, 5, b"to"), (200, None, b"5\r\nto"), (None, 0, b"")
+
+
+def remote(artifacts, flaky) -> dict:
+    checksum = "sha256:" + hashlib.sha256(b"tool\n").hexdigest()
+    return {**artifacts[0], "url": flaky.url, "checksum": checksum}
+
+
+@pytest.mark.parametrize("trouble", [(502, 0, b""), (429, 0, b""), CLOSED, CUT, CUT_CHUNKS])
+def test_a_download_is_tried_again_where_that_may_help(run, artifacts, flaky, trouble):
+    flaky.answers = [trouble, trouble, WHOLE]
+    answer = run(remote(artifacts, flaky))
+    assert answer["changed"], answer
+    assert pathlib.Path(artifacts[0]["path"]).read_bytes() == b"tool\n"
+    assert flaky.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "message"),
+    [
+        ((404, 0, b""), 1, " answered 404 Not Found."),
+        ((200, 4, b"evil"), 1, " has SHA-256 "),
+        ((503, 0, b""), 3, " answered 503 Service Unavailable."),
+        (CLOSED, 3, " cannot be fetched: "),
+        (CUT, 3, " cannot be fetched: "),
+        (CUT_CHUNKS, 3, " cannot be fetched: IncompleteRead("),
+    ],
+)
+def test_a_download_that_fails_for_good_says_why(run, artifacts, flaky, answer, asked, message):
+    flaky.answers = [answer]
+    said = run(remote(artifacts, flaky))
+    assert said["failed"]
+    assert said["msg"].startswith(flaky.url + message)
+    assert "\n" not in said["msg"]
+    assert flaky.asked == asked
+    assert not pathlib.Path(artifacts[0]["path"]).exists()
+
+
+def test_files_are_on_the_disk_before_their_names_and_the_record(run, artifacts, monkeypatch, tmp_path):
+    """A power cut must leave neither an empty program nor a record of one."""
+    on_disk, renamed = [], []
+    rename, sync = os.replace, os.fsync
+
+    def noted_sync(handle):
+        on_disk.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    def noted_rename(source, target):
+        if "state" in str(target):
+            assert {pathlib.Path(path).parent.stat().st_ino for path in renamed} <= set(on_disk)
+        else:
+            renamed.append(target)
+        assert os.stat(source).st_ino in on_disk
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    for artifact in artifacts:
+        assert run(artifact)["changed"]
+    assert len(renamed) == 3
+    assert len(list((tmp_path / "state").glob("*.json"))) == 2
