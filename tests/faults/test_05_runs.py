@@ -64,6 +64,21 @@ def test_runs_that_are_killed_do_no_harm_and_the_next_completes(lab):
     unchanged(lab, before)
 
 
+def test_what_the_nfs_server_was_told_is_in_force_though_that_run_was_killed(lab):
+    lab.run(
+        "nfs",
+        "rm /etc/systemd/system/rpcbind.socket /etc/systemd/system/rpcbind.service /etc/nfs.conf.d/egi-notebooks.conf; "
+        "systemctl daemon-reload; systemctl restart nfs-server rpcbind.socket",
+    )
+    assert "+3" in lab.run("nfs", "cat /proc/fs/nfsd/versions")
+    kill_at("site", task="egi.notebooks.nfs_server : Look for a port mapper")
+    result = playbook("site")
+    assert result.status == 0, result.failures
+    assert "-3" in lab.run("nfs", "cat /proc/fs/nfsd/versions")
+    assert lab.run("nfs", "ss -Hltn 'sport = :111'") == ""
+    unchanged(lab, picture(lab))
+
+
 def ends_within(lab, days: int) -> list[str]:
     """The control plane's certificates that end so soon, and the one that its API shows."""
     check = f"openssl x509 -noout -checkend {days * 86400} >/dev/null"

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -21,6 +23,7 @@ from faults import (
     cut_power,
     differences,
     edge_answers,
+    machine,
     picture,
     record,
     wait_until,
@@ -28,6 +31,8 @@ from faults import (
 )
 from runs import playbook
 from user import Kernel
+
+from lab import nodes
 
 #: Seconds without power; 60 in a full run.
 DARK = float(os.environ.get("FAULTS_DARK_SECONDS", "5"))
@@ -149,6 +154,29 @@ def test_nfs_server(lab, at_work, kept, way):
         "before the fault meanwhile\n"
     )
     assert at_work.run("print(word)") == "kept\n"
+
+
+def test_nfs_server_without_its_disk_starts_and_goes_on_when_the_disk_is_back(lab, at_work, kept):
+    node = MACHINES["nfs"]
+    kernel, image = machine(node)
+    old = boot_id(lab, "nfs")
+    nodes.power_off(node)
+    nodes.start(dataclasses.replace(node, data_disk=0), kernel, image)
+    try:
+        wait_until(lambda: boot_id(lab, "nfs") != old, 180, "the NFS server without its disk")
+        result = playbook("preflight")
+        assert result.status != 0
+        assert re.search(r'nfs_server_disk is "/dev/\S+", which the machine can\'t read', result.output)
+        assert not nfs_listens()
+        assert lab.ssh("nfs", "ls -A /srv/homes").stdout == ""
+    finally:
+        started = time.monotonic()
+        nodes.power_off(node)
+        nodes.start(node, kernel, image)
+    written(at_work, "faults-meanwhile.txt", "meanwhile", timeout=LIMIT)
+    saw = "saving hangs, then succeeds (time: from the start with the disk)"
+    record("NFS server without its disk", time.monotonic() - started, saw, kept())
+    wait_until_sound(lab, LIMIT)
 
 
 @pytest.mark.parametrize("way", WAYS)
