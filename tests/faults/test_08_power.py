@@ -166,7 +166,9 @@ def test_nfs_server_without_its_disk_starts_and_goes_on_when_the_disk_is_back(la
         wait_until(lambda: boot_id(lab, "nfs") != old, 180, "the NFS server without its disk")
         result = playbook("preflight")
         assert result.status != 0
-        assert re.search(r'nfs_server_disk is "/dev/\S+", which the machine can\'t read', result.output)
+        (failure,) = result.failures
+        assert re.match(r'nfs.*: nfs_server_disk is "/dev/ubdb", which the machine can\'t read', failure), failure
+        assert "\n" not in failure
         assert not nfs_listens()
         assert lab.ssh("nfs", "ls -A /srv/homes").stdout == ""
     finally:
