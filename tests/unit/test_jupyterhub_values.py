@@ -307,6 +307,35 @@ def test_the_database_s_node_is_chosen_once(render_role):
     assert node(volume(render_role, (kept, "Bound"))) == ["w2"]
 
 
+def test_the_database_s_node_is_one_and_its_volume_stays(render_role):
+    def problems(*volumes, check=False, **variables):
+        cluster = {"stdout": json.dumps({"items": [*NODES, *volumes]})}
+        site = SITE | {"ansible_check_mode": check, "__jupyterhub_cluster": cluster} | variables
+        return render_role("jupyterhub", "__jupyterhub_db_problems", **site)
+
+    assert problems() == problems(jupyterhub_db_node="w2") == []
+    (problem,) = problems(jupyterhub_db_node="host-of-w2")
+    assert problem == (
+        'jupyterhub_db_node is "host-of-w2"; allowed is the name of a node of the cluster (m, w1, w2), or nothing'
+    )
+    # It may be there by then.
+    assert problems(check=True, jupyterhub_db_node="w3") == []
+    there = {
+        "kind": "PersistentVolume",
+        "metadata": {"name": "jupyterhub-hub-db"},
+        "spec": volume(render_role, jupyterhub_db_node="w2", jupyterhub_db_path="/srv/hub"),
+    }
+    kept = {"jupyterhub_db_path": "/srv/hub"}
+    assert problems(there, **kept) == problems(there, jupyterhub_db_node="w2", **kept) == []
+    for changed in ({"jupyterhub_db_node": "w1"} | kept, {"jupyterhub_db_path": "/srv/other"}):
+        for check in (True, False):
+            (problem,) = problems(there, check=check, **changed)
+            assert problem.endswith(
+                'allowed are "w2" and "/srv/hub", where the volume jupyterhub-hub-db is, which Kubernetes never moves; '
+                "see docs/operations.md"
+            )
+
+
 def test_the_database_survives_its_claim(render_role):
     spec = volume(render_role)
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
