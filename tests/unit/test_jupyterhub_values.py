@@ -231,6 +231,17 @@ def test_the_hub_may_change_secrets_for_access_tokens_in_files_alone(render_role
     assert binding["subjects"][0]["name"] == "other"
 
 
+def test_the_secret_is_read_without_what_surrounds_it(render_role, tmp_path):
+    (tmp_path / "secret").write_text("\n  correct-horse \r\n\n")
+    for given in (
+        {"jupyterhub_oauth_client_secret": " correct-horse\n"},
+        {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": str(tmp_path / "secret")},
+    ):
+        assert render_role("jupyterhub", "__jupyterhub_client_secret", **SITE | given) == "correct-horse"
+    gone = {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "/no/file"}
+    assert render_role("jupyterhub", "__jupyterhub_client_secret", **SITE | gone) == ""
+
+
 def test_no_database_of_a_user_s_server_lies_in_the_home(values):
     text = json.dumps([file["data"] for file in values["singleuser"]["extraFiles"].values()])
     assert text.count(".sqlite") == 4
@@ -307,6 +318,35 @@ def test_the_database_s_node_is_chosen_once(render_role):
     assert node(volume(render_role, (kept, "Bound"))) == ["w2"]
 
 
+def test_the_database_s_node_is_one_and_its_volume_stays(render_role):
+    def problems(*volumes, check=False, **variables):
+        cluster = {"stdout": json.dumps({"items": [*NODES, *volumes]})}
+        site = SITE | {"ansible_check_mode": check, "__jupyterhub_cluster": cluster} | variables
+        return render_role("jupyterhub", "__jupyterhub_db_problems", **site)
+
+    assert problems() == problems(jupyterhub_db_node="w2") == []
+    (problem,) = problems(jupyterhub_db_node="host-of-w2")
+    assert problem == (
+        'jupyterhub_db_node is "host-of-w2"; allowed is the name of a node of the cluster (m, w1, w2), or nothing'
+    )
+    # It may be there by then.
+    assert problems(check=True, jupyterhub_db_node="w3") == []
+    there = {
+        "kind": "PersistentVolume",
+        "metadata": {"name": "jupyterhub-hub-db"},
+        "spec": volume(render_role, jupyterhub_db_node="w2", jupyterhub_db_path="/srv/hub"),
+    }
+    kept = {"jupyterhub_db_path": "/srv/hub"}
+    assert problems(there, **kept) == problems(there, jupyterhub_db_node="w2", **kept) == []
+    for changed in ({"jupyterhub_db_node": "w1"} | kept, {"jupyterhub_db_path": "/srv/other"}):
+        for check in (True, False):
+            (problem,) = problems(there, check=check, **changed)
+            assert problem.endswith(
+                'allowed are "w2" and "/srv/hub", where the volume jupyterhub-hub-db is, which Kubernetes never moves; '
+                "see docs/operations.md"
+            )
+
+
 def test_the_database_survives_its_claim(render_role):
     spec = volume(render_role)
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
@@ -363,6 +403,18 @@ REFUSED = {
         {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "/no/file"},
         'jupyterhub_oauth_client_secret_file is "/no/file"; allowed is the whole path of a file',
     ),
+    "blank_secret": (
+        {"jupyterhub_oauth_client_secret": " \n"},
+        "jupyterhub_oauth_client_secret is blank or not one line of plain text; allowed is the secret of the client",
+    ),
+    "empty_secret_file": (
+        {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "{{ playbook_dir }}/empty"},
+        '/empty", which is blank, unreadable or not one line of plain text; allowed is a file that holds the',
+    ),
+    "binary_secret_file": (
+        {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "{{ playbook_dir }}/binary"},
+        '/binary", which is blank, unreadable or not one line of plain text; allowed is a file that holds the',
+    ),
     # It is there, seen from where the run begins; Ansible would look for it beside the playbook.
     "relative_file": (
         {"jupyterhub_oauth_client_secret": "", "jupyterhub_oauth_client_secret_file": "README.md"},
@@ -375,6 +427,14 @@ REFUSED = {
     "no_chart": ({"jupyterhub_chart": "/no/chart"}, 'jupyterhub_chart is "/no/chart"; allowed is'),
     "image": ({"jupyterhub_user_image": "lab"}, 'jupyterhub_user_image is "lab"; allowed is an image with its tag'),
     "memory": ({"jupyterhub_user_memory_limit": "2Gi"}, 'jupyterhub_user_memory_limit is "2Gi" and'),
+    "memory_below_guarantee": (
+        {"jupyterhub_user_memory_limit": "1G", "jupyterhub_user_memory_guarantee": "1025M"},
+        'jupyterhub_user_memory_limit is "1G"; allowed is no less than jupyterhub_user_memory_guarantee, "1025M"',
+    ),
+    "cpu_below_guarantee": (
+        {"jupyterhub_user_cpu_limit": 1, "jupyterhub_user_cpu_guarantee": "1.5"},
+        'jupyterhub_user_cpu_limit is 1; allowed is no less than jupyterhub_user_cpu_guarantee, "1.5"',
+    ),
     "path": ({"jupyterhub_db_path": "hub"}, 'jupyterhub_db_path is "hub"; allowed is an absolute path'),
     "no_client": ({"jupyterhub_oauth": {"environment": "demo"}}, "checkin_oauth: client_id is None; allowed is a text"),
     "http_callback": (
@@ -385,6 +445,20 @@ REFUSED = {
         {"jupyterhub_oauth": {"environment": "demo", "client_id": "x", "vo": ["y"]}},
         "checkin_oauth: settings: unknown key 'vo'; did you mean 'vos'?",
     ),
+}
+GOOD = {
+    "good": {},
+    "own_profiles": {"jupyterhub_values": OWN_PROFILES},
+    "equal_limits": {
+        "jupyterhub_user_memory_limit": "1G",
+        "jupyterhub_user_memory_guarantee": "1024M",
+        "jupyterhub_user_cpu_limit": 0.1,
+    },
+    "no_limits": {"jupyterhub_user_memory_limit": 0, "jupyterhub_user_cpu_limit": 0},
+    "other_limits": {
+        "jupyterhub_user_memory_guarantee": "4G",
+        "jupyterhub_values": {"singleuser": {"memory": {"limit": "8G"}}},
+    },
 }
 
 PLAY = """
@@ -411,6 +485,8 @@ PLAY = """
 def messages(ansible_playbook, tmp_path_factory):
     """What the role's preflight says to each bad input, and to a good one; each is a host of one run."""
     folder = tmp_path_factory.mktemp("preflight")
+    (folder / "empty").write_text(" \n")
+    (folder / "binary").write_bytes(b"\x80\xff")
     chart = folder / "chart"
     chart.mkdir()
     (chart / "Chart.yaml").touch()
@@ -420,9 +496,7 @@ def messages(ansible_playbook, tmp_path_factory):
     dns.write_text('#!/bin/sh\ntest "$2" = notebooks.example.org || exit 2\n')
     dns.chmod(0o755)
     site = SITE | {"jupyterhub_chart": str(chart), "jupyterhub_check_downloads": False, "jupyterhub_check_login": False}
-    cases = {"good": {}, "own_profiles": {"jupyterhub_values": OWN_PROFILES}} | {
-        name: changes for name, (changes, _) in REFUSED.items()
-    }
+    cases = GOOD | {name: changes for name, (changes, _) in REFUSED.items()}
     (folder / "play.yml").write_text(PLAY)
     hosts = {name: site | changes for name, changes in cases.items()}
     played = ansible_playbook(folder, folder / "play.yml", groups={"cases": {"hosts": hosts}}, tools=dns.parent)
@@ -435,5 +509,6 @@ def test_bad_input_is_refused_with_one_line(messages, case):
     assert any(REFUSED[case][1] in line for line in messages[case].splitlines()), messages[case]
 
 
-def test_good_input_passes(messages):
-    assert messages["good"] == messages["own_profiles"] == "passed"
+@pytest.mark.parametrize("case", GOOD)
+def test_good_input_passes(messages, case):
+    assert messages[case] == "passed"

@@ -556,6 +556,70 @@ def test_users_mount_from_the_address_that_the_inventory_names(render_role):
     assert render_role("nfs_volumes", "nfs_volumes_server", groups={}, hostvars={}) == ""
 
 
+@pytest.mark.parametrize(
+    ("role", "variable"), [("jupyterhub", "jupyterhub_db_node"), ("prometheus", "prometheus_node")]
+)
+def test_a_volume_s_node_goes_by_its_host_name(render_role, role, variable):
+    def say(name, *known, **site):
+        machines = {
+            host: {"ansible_facts": {"egi_notebooks_node": {"nodename": f"{host}.site"}}} if host in known else {}
+            for host in GROUPS["all"]
+        }
+        site = {"groups": GROUPS, "hostvars": machines} | site
+        told = render_role(role, f"__{role}_checks", **{variable: name}, **site, **SITE)
+        return [check["problem"] for check in told if check["problem"].startswith(variable) and not check["ok"]]
+
+    (problem,) = say("c", "a", "b", "c")
+    assert problem == f'{variable} is "c"; allowed is the host name of a node (a.site, b.site, c.site), or nothing'
+    assert say("c.site", "a", "b", "c") == say("", "a", "b", "c") == []
+    # Of a this run knows nothing, as with --limit; the role asks the cluster.
+    assert say("c", "b", "c") == say("c", groups={}) == []
+
+
+def test_the_metrics_node_is_one_and_their_volume_stays(render_role):
+    def problems(*volumes, **variables):
+        nodes = [{"kind": "Node", "metadata": {"name": name}, "spec": {}} for name in ("w1", "w2")]
+        cluster = {"stdout": json.dumps({"items": [*nodes, *volumes]})}
+        return render_role("prometheus", "__prometheus_volume_problems", __prometheus_cluster=cluster, **variables)
+
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["w2"]}]}
+    there = {
+        "kind": "PersistentVolume",
+        "metadata": {"name": "monitoring-prometheus"},
+        "spec": {
+            "hostPath": {"path": "/var/lib/egi-notebooks/prometheus"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+        },
+    }
+    assert problems() == problems(there) == problems(there, prometheus_node="w2") == []
+    (problem,) = problems(prometheus_node="w3")
+    assert problem == 'prometheus_node is "w3"; allowed is the name of a node of the cluster (w1, w2), or nothing'
+    for changed in ({"prometheus_node": "w1"}, {"prometheus_path": "/srv/metrics"}):
+        (problem,) = problems(there, **changed)
+        assert 'allowed are "w2" and "/var/lib/egi-notebooks/prometheus", where the volume' in problem
+
+
+def test_the_homes_volume_stays_as_it_is(render_role):
+    volume = {"kind": "PersistentVolume", "spec": {"nfs": {"server": "d", "path": "/srv/homes"}}}
+    claim = {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "1Ti"}}}}
+
+    def problems(*items, **variables):
+        told = {"stdout": json.dumps({"items": items})}
+        site = {"nfs_volumes_server": "d", "__nfs_volumes_cluster": told} | variables
+        return render_role("nfs_volumes", "__nfs_volumes_moves", **site)
+
+    assert problems() == problems(volume, claim) == problems(volume, claim, nfs_volumes_size="1024Gi") == []
+    (problem,) = problems(volume, claim, nfs_volumes_server="e")
+    assert problem.startswith(
+        'nfs_volumes_server is "e" and nfs_volumes_path is "/srv/homes"; allowed are "d" and "/srv/homes" of the volume'
+    )
+    assert len(problems(volume, egi_notebooks_homes_path="/homes")) == 1
+    (problem,) = problems(volume, claim, nfs_volumes_size="2Ti")
+    assert problem.startswith('nfs_volumes_size is "2Ti"; allowed is "1Ti" of the claim homes, which Kubernetes never')
+    # A claim that is made anew may have another size.
+    assert problems(volume, nfs_volumes_size="2Ti") == []
+
+
 def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):
     files = {name: tmp_path / name for name in ("edge_ingress_certificate_file", "edge_ingress_key_file")}
     for path in files.values():
