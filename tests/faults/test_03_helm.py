@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from faults import HUB, extra, wait_until_sound
+from faults import HUB, extra, wait_until, wait_until_sound
 from killed import kill_when, running
 from runs import Run, playbook
 
@@ -89,4 +89,39 @@ def test_an_upgrade_that_is_killed_and_then_not_wanted_leaves_nothing(lab):
     deploy()
     wait_until_sound(lab)
     assert deployed(lab) == before
+    assert deploy().changes == []
+
+
+def test_a_killed_upgrade_after_a_failed_one_goes_back_to_the_good_one(lab):
+    """Not to the one before it, which never worked."""
+    assert deploy().changes == []
+    before = deployed(lab)
+    image = {"hub": {"image": {"name": "registry.invalid/x", "tag": "1"}}}
+    failing = extra(faults_home="/root", jupyterhub_timeout=15, jupyterhub_values=image)
+    assert playbook(PLAYBOOK, *failing).status != 0
+    wanted = extra(faults_home="/root", jupyterhub_user_memory_limit="1100M")
+    kill_when(PLAYBOOK, *wanted, nodes=("master",), who=running("linux-amd64/helm .*upgrade"), later=8)
+    deploy()
+    wait_until_sound(lab)
+    assert deployed(lab) == before
+    assert deploy().changes == []
+
+
+def test_what_somebody_has_deleted_of_the_release_is_made_anew(lab):
+    """Its claim of the hub's database too, on the same volume."""
+    assert deploy().changes == []
+    before = lab.revision()
+    lab.kubectl("delete", "deployment/hub", "deployment/proxy", "ingress/jupyterhub", "-n", HUB)
+    (foretold,) = deploy("--check").changes
+    assert "Name what somebody has deleted" in foretold
+    assert len(deploy().changes) == 1
+    wait_until_sound(lab)
+    assert lab.revision() == before + 1
+    lab.kubectl("delete", "deployment/hub", "persistentvolumeclaim/hub-db-dir", "-n", HUB, "--timeout=90s")
+    path = "jsonpath={.status.phase}"
+    wait_until(
+        lambda: lab.kubectl("get", "pv", "jupyterhub-hub-db", "-o", path) == "Released", 60, "the released volume"
+    )
+    assert len(deploy().changes) == 2, "volume and release"
+    wait_until_sound(lab)
     assert deploy().changes == []
