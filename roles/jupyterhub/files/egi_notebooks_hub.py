@@ -25,8 +25,12 @@ from egi_notebooks_login import CheckinAuthenticator, refresh_report
 from egi_notebooks_servers import Servers
 from jupyterhub.apihandlers.users import ActivityAPIHandler
 from jupyterhub.handlers.metrics import MetricsHandler
+from kubespawner.reflector import ResourceReflector
 
 SETTINGS = ("namespaces", "vos", "user_names", "grace_seconds", "absence_seconds", "access_token_file")
+
+#: Upstream's, which ends when the cluster's API has been away for 50 seconds: servers neither start nor stop then.
+watch = ResourceReflector._watch_and_update
 
 
 def configure(c: Any) -> None:
@@ -53,6 +57,16 @@ def configure(c: Any) -> None:
     # Prometheus asks the hub itself. What comes through the proxy comes from outside and needs a token.
     MetricsHandler.authenticate_prometheus = property(came_through_proxy)
     ActivityAPIHandler.refresh_auth = refresh_report
+    ResourceReflector._watch_and_update = watch_on
+
+
+async def watch_on(reflector: Any) -> None:
+    """Watch what goes on in the cluster until told to stop, however long its API is away."""
+    while True:
+        await watch(reflector)
+        # With one namespace a user upstream ends the hub instead.
+        if reflector._stopping or reflector.on_failure:
+            return
 
 
 def display_name(user: Any) -> str:

@@ -14,6 +14,7 @@ import kubespawner.spawner
 import pytest
 from jupyterhub.apihandlers.users import ActivityAPIHandler
 from jupyterhub.handlers.metrics import MetricsHandler
+from kubespawner.reflector import ResourceReflector
 from traitlets.config import Config
 
 from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth import checkin_oauth
@@ -54,6 +55,7 @@ def configured(hub, monkeypatch):
     # Configuring changes these for the whole process.
     monkeypatch.setattr(MetricsHandler, "authenticate_prometheus", MetricsHandler.authenticate_prometheus)
     monkeypatch.setattr(ActivityAPIHandler, "refresh_auth", ActivityAPIHandler.refresh_auth)
+    monkeypatch.setattr(ResourceReflector, "_watch_and_update", ResourceReflector._watch_and_update)
 
     def configure(**changes) -> Config:
         c = Config(checkin_oauth(SETTINGS | changes))

@@ -12,8 +12,10 @@ from types import SimpleNamespace
 
 import jinja2
 import jupyterhub
+import kubespawner.reflector
 import pytest
 from jupyterhub.handlers.metrics import MetricsHandler
+from kubespawner.spawner import PodReflector
 from tornado import web
 from traitlets.config import Config
 
@@ -38,6 +40,32 @@ def test_the_hub_does_not_start_without_its_settings(hub, config, changes):
     settings = {key: value for key, value in (dict(config.EgiNotebooks) | changes).items() if value is not ...}
     with pytest.raises(ValueError, match=r"hub\.config\.EgiNotebooks must have"):
         hub.hub.configure(Config(EgiNotebooks=settings))
+
+
+@pytest.mark.usefixtures("config")
+def test_the_hub_watches_its_pods_however_long_the_api_is_away(monkeypatch):
+    waited = []
+
+    async def wait(seconds):
+        waited.append(seconds)
+
+    async def lists(reflector, _version):
+        if sum(waited) < 3600:
+            raise ConnectionError("refused")
+        reflector._stopping = True
+        reflector.resources = {"back": {}}
+        raise ConnectionError("gone again")
+
+    monkeypatch.setattr(kubespawner.reflector.asyncio, "sleep", wait)
+    monkeypatch.setattr(kubespawner.reflector, "shared_client", lambda _: None)
+    monkeypatch.setattr(PodReflector, "_list_and_update", lists)
+
+    async def play() -> PodReflector:
+        reflector = PodReflector(namespace="jupyterhub")
+        await reflector._watch_and_update()
+        return reflector
+
+    assert asyncio.run(play()).resources == {"back": {}}
 
 
 def test_what_a_site_shows_on_pages_is_kept(hub, config):
