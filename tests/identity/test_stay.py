@@ -20,6 +20,7 @@ TOKEN = "/var/run/secrets/egi.eu/access_token"
 ENVIRONMENT = "import os; print(any(open('" + TOKEN + "').read() in value for value in os.environ.values()))"
 
 
+@pytest.mark.harsh
 def test_who_loses_the_vo_loses_session_server_and_tokens_but_no_file(lab, person):
     member = person(urn(VO)).log_in()
     member.start()
