@@ -79,17 +79,26 @@ def deployed(lab) -> dict[str, object]:
     return {f"{item['kind']} {item['metadata']['name']}": item.get("spec", item.get("data")) for item in objects}
 
 
-def test_an_upgrade_that_is_killed_and_then_not_wanted_leaves_nothing(lab):
-    """The run after it has the old values, which Helm still takes for the deployed ones."""
-    assert deploy().changes == []
-    before = deployed(lab)
+def kill_an_upgrade() -> None:
     wanted = extra(faults_home="/root", jupyterhub_user_memory_limit="1100M")
     kill_when(PLAYBOOK, *wanted, nodes=("master",), who=running("linux-amd64/helm .*upgrade"), later=8)
-    assert deployed(lab) != before
+
+
+def take_back(lab, before: dict[str, object]) -> None:
+    """Run with the old values: all is as it was, and nothing is left to do."""
     deploy()
     wait_until_sound(lab)
     assert deployed(lab) == before
     assert deploy().changes == []
+
+
+def test_an_upgrade_that_is_killed_and_then_not_wanted_leaves_nothing(lab):
+    """The run after it has the old values, which Helm still takes for the deployed ones."""
+    assert deploy().changes == []
+    before = deployed(lab)
+    kill_an_upgrade()
+    assert deployed(lab) != before
+    take_back(lab, before)
 
 
 def test_a_killed_upgrade_after_a_failed_one_goes_back_to_the_good_one(lab):
@@ -99,12 +108,8 @@ def test_a_killed_upgrade_after_a_failed_one_goes_back_to_the_good_one(lab):
     image = {"hub": {"image": {"name": "registry.invalid/x", "tag": "1"}}}
     failing = extra(faults_home="/root", jupyterhub_timeout=15, jupyterhub_values=image)
     assert playbook(PLAYBOOK, *failing).status != 0
-    wanted = extra(faults_home="/root", jupyterhub_user_memory_limit="1100M")
-    kill_when(PLAYBOOK, *wanted, nodes=("master",), who=running("linux-amd64/helm .*upgrade"), later=8)
-    deploy()
-    wait_until_sound(lab)
-    assert deployed(lab) == before
-    assert deploy().changes == []
+    kill_an_upgrade()
+    take_back(lab, before)
 
 
 def test_what_somebody_has_deleted_of_the_release_is_made_anew(lab):
