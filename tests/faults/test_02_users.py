@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users of such systems met: a private CA, a first login, databases on NFS."""
+"""What users of such systems met: a private CA, a first login, databases on NFS, the cluster's own addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 from access import PROJECT
-from faults import CLUSTER, HELM, HUB, MACHINES, pick_home, wait_until
+from faults import CLUSTER, HELM, HUB, MACHINES, extra, pick_home, wait_until
+from runs import playbook
 from user import Kernel, Terminal, User
 
 from lab.nodes import ssh_options
@@ -159,3 +160,41 @@ def test_kernels_need_no_lock_on_nfs(lab, member):
             assert ten_cells(member) < 15
         member.stop()
     assert lab.run("nfs", databases) == ""
+
+
+PUBLIC = "203.0.113.14"
+KNOCK = f"""
+import socket
+with socket.socket() as door:
+    door.settimeout(3)
+    print("open" if door.connect_ex(("{PUBLIC}", 2049)) == 0 else "closed")
+"""
+
+
+@pytest.fixture
+def public_homes(lab):
+    """The NFS server has a public address as well, and the worker knows the way to it."""
+    way = f"{PUBLIC}/32 via {MACHINES['nfs'].address}"
+    lab.run("nfs", f"ip address add {PUBLIC}/32 dev lo")
+    lab.run("worker", f"ip route add {way}")
+    yield
+    lab.run("worker", f"ip route delete {way}")
+    lab.run("nfs", f"ip address delete {PUBLIC}/32 dev lo")
+
+
+@pytest.mark.usefixtures("public_homes")
+def test_a_public_address_of_the_homes_can_be_closed_to_users_at_work(lab, member):
+    def deploy(**variables) -> list[str]:
+        result = playbook("../tests/faults/playbooks/hub", *extra(faults_home="/root", **variables))
+        assert result.status == 0, result.failures
+        return result.changes
+
+    member.start()
+    with member.kernel() as kernel:
+        assert kernel.run(KNOCK) == "open\n"
+        try:
+            assert deploy(jupyterhub_user_closed_networks=["203.0.113.0/24"]) != []
+            wait_until(lambda: kernel.run(KNOCK) == "closed\n", 30, "a closed network")
+        finally:
+            deploy()
+        wait_until(lambda: kernel.run(KNOCK) == "open\n", 30, "an open network")

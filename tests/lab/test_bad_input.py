@@ -139,3 +139,55 @@ def test_all_faults_of_all_hosts_are_told_at_once(tmp_path):
         ["worker.lab.test: ", "port 10248 by ", "is taken"],
         ["nfs.lab.test: ", "clock is", "s behind the control machine's"],
     )
+
+
+# A master that others made, with a name, swap and a program that it must not have.
+OCCUPY = """set -e
+mkdir /etc/kubernetes
+echo 'clusters: [{name: other, cluster: {server: "https://10.77.0.14:6443"}}]' >/etc/kubernetes/admin.conf
+hostname Nfs.lab.test
+dd if=/dev/zero of=/root/lab.swap bs=1M count=16 conv=fsync status=none
+chmod 600 /root/lab.swap
+mkswap --quiet /root/lab.swap
+swapon /root/lab.swap
+systemd-run --quiet --collect --unit=lab-stranger python3 -c \
+  'import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("", 8472)); time.sleep(600)'
+timeout 30 sh -c 'until ss -Hlun | grep -q :8472; do sleep 0.2; done'
+"""
+LEAVE = """
+systemctl stop lab-stranger.service
+swapoff /root/lab.swap
+hostname nfs.lab.test
+rm -f /root/lab.swap /etc/kubernetes/admin.conf
+rmdir /etc/kubernetes
+"""
+
+
+@pytest.fixture
+def others_master(lab):
+    """The NFS server is the master of somebody else's cluster."""
+    nfs = lab.host("nfs")
+    occupied = nfs.run(OCCUPY)
+    yield occupied
+    assert nfs.run(LEAVE).succeeded
+
+
+def test_machines_of_others_are_refused(others_master, tmp_path):
+    """The lab's edge and worker are of a cluster already, which is not that of this inventory's master."""
+    assert others_master.succeeded, others_master.stderr
+    hosts = lab_hosts()
+    hosts["masters"]["hosts"] = {"nfs.lab.test": {"kube_master_pod_cidr": "10.77.0.0/16"}}
+    hosts["workers"]["hosts"] |= {"twin.lab.test": {"ansible_host": "edge.lab.test", "kube_node_minimum_disk": 10**7}}
+    refused(
+        playbook("site", inventory=inventory(tmp_path, hosts)),
+        ["nfs.lab.test: ", "/etc/kubernetes/admin.conf of a control plane that this collection did not make"],
+        ["nfs.lab.test: ", "host name is 'Nfs.lab.test'"],
+        ["nfs.lab.test: ", "swap is on /root/lab.swap", "/etc/rc.local"],
+        ["nfs.lab.test: ", "port 8472 (UDP) by python3 is taken"],
+        ["kube_master_pod_cidr", "10.77.0.0/16", "no machine is in"],
+        ["edge.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
+        ["worker.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
+        ["twin.lab.test: ", "kube_node_minimum_disk", "10000000"],
+        ["machine-id is ", "edge.lab.test and twin.lab.test"],
+        ["MAC address is ", "edge.lab.test and twin.lab.test"],
+    )

@@ -249,6 +249,77 @@ def test_no_database_of_a_user_s_server_lies_in_the_home(values):
     assert values["singleuser"]["extraEnv"]["JUPYTER_RUNTIME_DIR"].startswith("/tmp/")
 
 
+PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.169.254/32"]
+WEB = [{"port": 80}, {"port": 443}]
+
+
+def cluster_at(master: str, edge: str, nfs: str) -> dict:
+    """What the role learns about a cluster whose machines have these addresses."""
+
+    def node(name, address, labels):
+        addresses = [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}]
+        return {"kind": "Node", "metadata": {"name": name, "labels": labels}, "status": {"addresses": addresses}}
+
+    def volume(server, namespace):
+        spec = {"nfs": {"server": server}, "claimRef": {"namespace": namespace}}
+        return {"kind": "PersistentVolume", "metadata": {"name": server}, "spec": spec}
+
+    items = [
+        node("m", master, {}) | {"spec": {"podCIDR": "100.64.0.0/24"}},
+        node("e", edge, {"egi.eu/edge": "true"}) | {"spec": {"podCIDR": "10.244.1.0/24"}},
+        volume("nfs.example.org", "jupyterhub"),
+        volume("elsewhere.example.org", "other"),
+        {"kind": "PersistentVolume", "metadata": {"name": "unclaimed"}, "spec": {"nfs": {"server": "x"}}},
+    ]
+    found = [f"{nfs}      STREAM nfs.example.org", f"{nfs}      DGRAM", "2001:db8::1     STREAM"]
+    return {
+        "__jupyterhub_cluster": {"stdout": json.dumps({"items": items})},
+        "__jupyterhub_nfs_found": {"stdout_lines": found},
+    }
+
+
+def test_public_addresses_of_the_cluster_are_closed_to_users(render_role, schema):
+    site = SITE | cluster_at("192.0.2.1", "192.0.2.2", "192.0.2.3")
+
+    def policy(**variables):
+        made = render_role("jupyterhub", "__jupyterhub_helm_values", **site | variables)
+        jsonschema.validate(made["singleuser"]["networkPolicy"], schema["properties"]["singleuser"]["properties"]
+            ["networkPolicy"])  # fmt: skip
+        return made["singleuser"]["networkPolicy"]
+
+    own = ["100.64.0.0/24", "192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"]
+    world = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": PRIVATE + own}}]}
+    web = {"to": [{"ipBlock": {"cidr": "192.0.2.2/32"}}], "ports": WEB}
+    closed = {"cloudMetadataServer": False, "nonPrivateIPs": False}
+    assert policy() == {"enabled": True, "egressAllowRules": closed, "egress": [world, web]}
+    assert render_role("jupyterhub", "__jupyterhub_nfs_servers", **site) == ["nfs.example.org"]
+    # What the site opens beside stays open.
+    database = {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}]}
+    assert policy(jupyterhub_values={"singleuser": {"networkPolicy": {"egress": [database]}}}) == {
+        "enabled": True, "egressAllowRules": closed, "egress": [database, world, web],
+    }  # fmt: skip
+    # Who says whether the world is open says all.
+    for decided in (True, False):
+        rules = {"nonPrivateIPs": decided}
+        assert policy(jupyterhub_values={"singleuser": {"networkPolicy": {"egressAllowRules": rules}}}) == {
+            "enabled": True, "egressAllowRules": {"cloudMetadataServer": False} | rules,
+        }  # fmt: skip
+
+
+def test_networks_are_closed_to_users_that_the_site_names(render_role, values):
+    site = SITE | cluster_at("10.0.0.1", "172.31.0.2", "192.168.0.3")
+    nodes = json.loads(site["__jupyterhub_cluster"]["stdout"])
+    del nodes["items"][0]["spec"]["podCIDR"]
+    site["__jupyterhub_cluster"]["stdout"] = json.dumps(nodes)
+    assert render_role("jupyterhub", "__jupyterhub_helm_values", **site) == values
+    site["jupyterhub_user_closed_networks"] = ["203.0.113.0/24"]
+    made = render_role("jupyterhub", "__jupyterhub_helm_values", **site)["singleuser"]["networkPolicy"]
+    assert made["egress"] == [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [*PRIVATE, "203.0.113.0/24"]}}]}]
+    site["jupyterhub_user_closed_networks"] = ["203.0.113.0/24", "203.0.113.1/24"]
+    (problem,) = render_role("jupyterhub", "__jupyterhub_bad_inputs", **site)
+    assert problem.startswith("jupyterhub_user_closed_networks is '203.0.113.1/24'; allowed is an IPv4 network")
+
+
 def test_only_a_hub_with_plain_names_has_the_service_of_the_migration(render_role, values):
     assert values["hub"]["services"] == {}
     plain = SITE | {"jupyterhub_oauth": SITE["jupyterhub_oauth"] | {"user_names": "preferred_username"}}
