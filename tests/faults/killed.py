@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -115,7 +116,8 @@ def kill_when(
 def kill_at(name: str, *arguments: str, task: str, later: float = 0, timeout: float = 600) -> None:
     """Start a playbook and kill it some seconds after the first answer of a task whose name begins like this.
 
-    What it runs on the nodes comes to its end, as when the control machine dies.
+    Fails if the run has come to another role by then. What it runs on the nodes comes to its end, as when the control
+    machine dies.
     """
     seen = printed_so_far()
     run = start(name, *arguments)
@@ -123,5 +125,7 @@ def kill_at(name: str, *arguments: str, task: str, later: float = 0, timeout: fl
         _wait(run, lambda: f"TASK [{task}".encode() in LOG.read_bytes()[seen:], f"the task {task!r}", timeout)
         time.sleep(later)
         assert run.poll() is None, f"the run ended {later} s after {task!r}"
+        latest = re.findall(rb"^TASK \[(.*?)\]", LOG.read_bytes()[seen:], re.MULTILINE)[-1].decode()
+        assert latest.split(" : ")[0] == task.split(" : ")[0], f"{later} s after {task!r} the run was at {latest!r}"
     finally:
         kill(run)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,8 +39,14 @@ CONTROL_FOLDERS = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path.home()
 
 
 def spellings(plain: set[str]) -> set[str]:
-    """As they are, and as base64 shows them."""
-    return plain | {base64.b64encode(text.encode()).decode() for text in plain}
+    """As they are, and what base64 shows of them wherever they stand in what it was made of."""
+    found = set(plain)
+    for data in map(str.encode, plain):
+        for before in range(3):
+            shown = base64.b64encode(bytes(before) + data).decode()
+            # Characters that hold bits of the neighbours as well tell nothing.
+            found.add(shown[-(-before * 8 // 6) : (before + len(data)) * 8 // 6])
+    return found
 
 
 def key_lines(pem: str) -> set[str]:
@@ -103,9 +111,16 @@ def found_on_nodes(lab, wanted: set[str]) -> list[str]:
         names = files.stdout.splitlines()
         assert CANARY in names, f"{node} was not searched: {files.returncode} {names}"
         found += [f"{node}: {name}" for name in names if name != CANARY]
-        journal = "exec 3<&0; journalctl --quiet --no-pager --boot | grep -c -F --file=/dev/fd/3"
-        if lab.ssh(node, f"bash -c '{journal}'", patterns, timeout=180).stdout.strip() != "0":
-            found.append(f"{node}: the journal")
+        # What it counts: the canary's lines, and all others.
+        journal = (
+            f"exec 3<&0; echo {canary} | systemd-cat && journalctl --sync && "
+            "journalctl --quiet --no-pager | grep -F --file=/dev/fd/3 | "
+            f"awk '/{canary}/ {{ seen++; next }} {{ others++ }} END {{ print seen + 0, others + 0 }}'"
+        )
+        seen, others = lab.run(node, f"bash -c {shlex.quote(journal)}", patterns, timeout=300).split()
+        assert int(seen) > 0, f"the journal of {node} was not searched"
+        if int(others):
+            found.append(f"{node}: {others} lines of the journal")
     return found
 
 
@@ -127,10 +142,14 @@ def found_on_control(wanted: set[str], since: float) -> list[str]:
 
 @contextmanager
 def process_lists() -> Iterator[set[tuple[str, str]]]:
-    """Look at the process lists of this machine and of all nodes, again and again; yields each word seen and where."""
+    """Look at the process lists of this machine and of all nodes, again and again; yields each word seen and where.
+
+    A node that goes down is looked at again when it is back.
+    """
     seen: set[tuple[str, str]] = set()
     end = threading.Event()
-    looks = dict.fromkeys(MACHINES, 0)
+    looked: dict[str, float] = {}
+    watchers: dict[str, subprocess.Popen] = {}
 
     def note(place: str, words: Iterable[bytes]) -> None:
         seen.update((place, word.decode(errors="replace")) for word in words)
@@ -143,33 +162,37 @@ def process_lists() -> Iterator[set[tuple[str, str]]]:
                 except OSError:
                     continue
 
-    def there(node: str, stream) -> None:
-        for line in stream:
-            looks[node] += 1
-            note(node, line.split())
+    look = "while sleep 0.2; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0\\n' ' ' && echo || break; done"
 
-    look = "while sleep 0.5; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0\\n' ' ' && echo || break; done"
-    watchers = {
-        node: subprocess.Popen(
-            ["ssh", *ssh_options(), "-o", "ControlPath=none", f"root@{machine.fqdn}", look],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )
-        for node, machine in MACHINES.items()
-    }  # fmt: skip
+    def there(node: str) -> None:
+        host = f"root@{MACHINES[node].fqdn}"
+        options = ("-o", "ControlPath=none", "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=2")
+        while not end.wait(0.5):
+            watchers[node] = subprocess.Popen(
+                ["ssh", *ssh_options(), *options, host, look],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            with watchers[node] as watcher:
+                for line in watcher.stdout:
+                    looked[node] = time.monotonic()
+                    note(node, line.split())
+
     threads = [threading.Thread(target=here, daemon=True)]
-    threads += [threading.Thread(target=there, args=(node, it.stdout), daemon=True) for node, it in watchers.items()]
+    threads += [threading.Thread(target=there, args=(node,), daemon=True) for node in MACHINES]
     for thread in threads:
         thread.start()
     try:
         yield seen
     finally:
+        ended = time.monotonic()
         end.set()
-        for watcher in watchers.values():
-            watcher.terminate()
-            watcher.wait(timeout=10)
         for thread in threads:
-            thread.join(timeout=10)
-    assert all(looks.values()), f"nothing was seen of some node: {looks}"
+            while thread.is_alive():
+                for watcher in watchers.values():
+                    watcher.terminate()
+                thread.join(timeout=1)
+    for node in MACHINES:
+        assert looked.get(node, 0) > ended - 30, f"the process list of {node} was not seen any more"
 
 
 def shown(seen: set[tuple[str, str]], wanted: set[str]) -> list[str]:

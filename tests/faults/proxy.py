@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A site's HTTP proxy in small: tunnels (CONNECT) only, and a list of where they led."""
+"""A site's HTTP proxy in small: tunnels (CONNECT) only, and a list of what it was asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from lab.settings import NODES
 
 
 class _Tunnel(socketserver.StreamRequestHandler):
@@ -58,10 +62,23 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def site_proxy(address: str, port: int = 3128) -> Iterator[list[str]]:
-    """A proxy at this address of the lab's network; yields the growing list of requests, as ``CONNECT HOST:PORT``."""
+    """A proxy at this address of the lab's network; yields the growing list of requests.
+
+    Each is as ``CONNECT HOST:PORT`` or, refused, as ``GET URL``.
+    """
     with _Server((address, port)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server.seen
         finally:
             server.shutdown()
+
+
+def leads_into_the_cluster(request: str) -> bool:
+    """Whether a request is for the cluster itself, by address or by name; the mirror is the Internet here."""
+    target = request.split()[-1]
+    host = urlsplit(target if "://" in target else f"//{target}").hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host.endswith((".svc", ".cluster.local")) or host.split(".")[0] in {node.name for node in NODES}

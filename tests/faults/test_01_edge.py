@@ -23,7 +23,7 @@ import pytest
 import yaml
 from access import PROJECT, STATE
 from checkin_client import browser
-from faults import HUB, extra, wait_until
+from faults import HUB, MACHINES, extra, wait_until
 from runs import playbook
 from test_bad_input import CERTIFICATE, KEY, pair, refused
 from user import Kernel, Terminal, listen_quietly
@@ -93,29 +93,27 @@ def test_every_location_of_login_admin_page_and_server_start_is_https_on_the_mai
         assert target.netloc in (MAIN, CHECKIN), (address, location)
 
 
-def ask_as(lab, address: str, path: str) -> None:
-    """Ask the edge from one of this network's addresses, with headers that claim another one."""
+def ask_as(lab, caller: str, edge: str, path: str) -> None:
+    """Ask an edge from one of this network's addresses, with headers that claim another one."""
     forged = dict.fromkeys(("X-Forwarded-For", "X-Real-Ip", "X_Forwarded_For", "X-Client-Ip"), FORGED)
-    connection = http.client.HTTPSConnection(
-        MAIN, timeout=10, source_address=(address, 0), context=ssl.create_default_context(cafile=lab.ca_file)
+    connection = http.client.HTTPSConnection(MAIN)
+    connection.sock = ssl.create_default_context(cafile=lab.ca_file).wrap_socket(
+        socket.create_connection((edge, 443), timeout=10, source_address=(caller, 0)), server_hostname=MAIN
     )
     connection.request("GET", path, headers=forged | {"Forwarded": f"for={FORGED}", "X-Forwarded-Proto": "http"})
     connection.getresponse().read()
     connection.close()
 
 
-@pytest.mark.quick
-@pytest.mark.parametrize("caller", [DNS_ADDRESS, CHECKIN_ADDRESS])
-def test_the_caller_s_true_address_is_logged_and_no_forged_one_believed(lab, caller):
-    """Case 31. The lab has one edge; its address is the only one to ask."""
+def true_address_is_logged(lab, caller: str, edge: str) -> None:
     mark = f"/hub/no-such-page-{uuid.uuid4().hex}"
-    ask_as(lab, caller, mark)
+    ask_as(lab, caller, edge, mark)
     seen: list[str] = []
 
     def logged() -> bool:
-        edge = lab.kubectl("logs", "-n", "edge", "daemonset/traefik", "--since=2m")
+        edges = lab.kubectl("logs", "-n", "edge", "-l", "app.kubernetes.io/name=traefik", "--since=2m", "--tail=-1")
         hub = lab.kubectl("logs", "-n", HUB, "deployment/hub", "--since=2m")
-        seen[:] = [line for line in f"{edge}\n{hub}".splitlines() if mark in line]
+        seen[:] = [line for line in f"{edges}\n{hub}".splitlines() if mark in line]
         return any(line.startswith("{") for line in seen) and any(not line.startswith("{") for line in seen)
 
     wait_until(logged, 20, "a line of edge and hub each")
@@ -124,6 +122,32 @@ def test_the_caller_s_true_address_is_logged_and_no_forged_one_believed(lab, cal
     (hub_line,) = (line for line in seen if not line.startswith("{"))
     assert f"@{caller})" in hub_line
     assert FORGED not in "\n".join(seen)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("caller", [DNS_ADDRESS, CHECKIN_ADDRESS])
+def test_the_caller_s_true_address_is_logged_and_no_forged_one_believed(lab, caller):
+    """Case 31."""
+    true_address_is_logged(lab, caller, MACHINES["edge"].address)
+
+
+@pytest.fixture
+def second_edge(lab):
+    """The worker is an edge as well."""
+    worker, rolled_out = MACHINES["worker"], ("rollout", "status", "-n", "edge", "daemonset/traefik", "--timeout=120s")
+    lab.kubectl("label", "node", worker.fqdn, "egi.eu/edge=true")
+    wait_until(lambda: len(traefik(lab)) == 2, 60, "a second Traefik")
+    lab.kubectl(*rolled_out)
+    yield worker.address
+    lab.kubectl("label", "node", worker.fqdn, "egi.eu/edge-")
+    wait_until(lambda: len(traefik(lab)) == 1, 120, "the end of the second Traefik")
+    lab.kubectl(*rolled_out)
+
+
+def test_the_caller_s_true_address_is_seen_through_each_of_two_edges(lab, second_edge):
+    """Case 31. One of them runs the hub as well."""
+    for edge in (MACHINES["edge"].address, second_edge):
+        true_address_is_logged(lab, DNS_ADDRESS, edge)
 
 
 @pytest.fixture
@@ -145,6 +169,7 @@ def reload_edge(lab):
         return answer.status_code != 404
 
     def reload() -> None:
+        assert not served()
         lab.kubectl_apply(ingress)
         wait_until(served, 60, "the edge's new configuration")
 
@@ -193,13 +218,16 @@ def certificates(folder: Path, variant: str) -> dict[str, str]:
     return files
 
 
-@pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(
     ("variant", "word"), [("root first", "order"), ("no intermediate", "intermediate"), ("last line cut", "cut off")]
 )
-def test_a_damaged_certificate_file_is_refused_by_a_plain_sentence(variant, word, tmp_path):
+def test_a_damaged_certificate_file_is_refused_by_a_plain_sentence(lab, variant, word, tmp_path):
     """Case 29. A foreign key, another domain and an expired one are in tests/lab/test_bad_input.py."""
-    refused(playbook("preflight", *extra(**certificates(tmp_path, variant))), [CERTIFICATE, word])
+    pods, serial = traefik(lab), served_serial(lab.ca_file)
+    result = playbook("site", *extra(**certificates(tmp_path, variant)))
+    refused(result, [CERTIFICATE, word])
+    assert [message for message in result.failures if "\n" in message] == []
+    assert (traefik(lab), served_serial(lab.ca_file)) == (pods, serial)
 
 
 def served_serial(authority: Path) -> int:

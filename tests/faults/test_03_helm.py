@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from faults import HUB, extra, wait_until, wait_until_sound
@@ -36,8 +37,8 @@ def deployer(lab):
     )
 
 
-def deploy(*arguments: str, **variables: object) -> Run:
-    result = playbook(PLAYBOOK, *arguments, *extra(faults_home="/root", **variables))
+def deploy(*arguments: str, home: str = "/root", **variables: object) -> Run:
+    result = playbook(PLAYBOOK, *arguments, *extra(faults_home=home, **variables))
     assert result.status == 0, result.failures
     # Who has nothing to change is not warned of a plugin that would look more closely.
     assert result.changes or "helm diff" not in result.output.lower()
@@ -58,8 +59,7 @@ def test_equal_values_are_no_change_and_a_changed_one_is_one_revision(lab, deplo
         values.write_text(json.dumps({"jupyterhub_user_memory_limit": "1G"}))
         as_other = ("--extra-vars", f"@{values}", *extra(ansible_user=deployer))
         assert deploy(*as_other).changes == []
-        result = playbook(PLAYBOOK, *as_other, *extra(faults_home="/tmp/faults-home"))
-        assert (result.status, result.changes) == (0, []), result.failures
+        assert deploy(*as_other, home="/tmp/faults-home").changes == []
         assert lab.revision() == before
         values.write_text(json.dumps({"jupyterhub_user_memory_limit": "1100M"}))
         assert len(deployments(deploy(*as_other))) == 1
@@ -112,13 +112,20 @@ def test_a_killed_upgrade_after_a_failed_one_goes_back_to_the_good_one(lab):
     take_back(lab, before)
 
 
-def test_what_somebody_has_deleted_of_the_release_is_made_anew(lab):
+def test_what_somebody_has_deleted_of_the_release_is_made_anew(lab, admin):
     """Its claim of the hub's database too, on the same volume."""
+
+    def users() -> list[str]:
+        answer = admin.api.get(f"{lab.url}/hub/api/users", timeout=20)
+        return sorted(f"{user['name']} {user['created']}" for user in answer.json())
+
     assert deploy().changes == []
-    before = lab.revision()
+    before, known = lab.revision(), users()
+    assert known
     lab.kubectl("delete", "deployment/hub", "deployment/proxy", "ingress/jupyterhub", "-n", HUB)
-    (foretold,) = deploy("--check").changes
-    assert "Name what somebody has deleted" in foretold
+    foretold = deploy("--check")
+    assert [change.split(" : ")[1] for change in foretold.changes] == ["Name what somebody has deleted"]
+    assert re.search(r"lacks deployments.apps \W*hub\W.*proxy\W.*ingresses.*jupyterhub\W", foretold.output)
     assert len(deploy().changes) == 1
     wait_until_sound(lab)
     assert lab.revision() == before + 1
@@ -129,4 +136,6 @@ def test_what_somebody_has_deleted_of_the_release_is_made_anew(lab):
     )
     assert len(deploy().changes) == 2, "volume and release"
     wait_until_sound(lab)
+    # People log in by the tokens that they had.
+    assert users() == known
     assert deploy().changes == []

@@ -65,7 +65,9 @@ def test_a_changed_client_secret_is_seen_to_change_and_never_seen(lab, new_secre
         wait_until(lambda: User(lab, "member").log_in(), 60, "a login with the new secret")
     finally:
         tell_checkin(old)
-        assert playbook("service").status == 0
+        back = playbook("service", "--diff", "-vv")
+        assert back.status == 0, back.failures
+    assert printed(back.output, wanted) == []
     wait_until(lambda: User(lab, "member").log_in(), 60, "a login with the old secret")
     assert found_on_control(wanted, started) == []
     assert found_on_nodes(lab, wanted) == []

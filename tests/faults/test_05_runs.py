@@ -9,7 +9,17 @@ import json
 import subprocess
 
 import pytest
-from faults import HUB, MACHINES, differences, edge_answers, extra, picture, wait_until_sound
+from faults import (
+    HUB,
+    MACHINES,
+    containers,
+    differences,
+    edge_answers,
+    extra,
+    picture,
+    wait_until,
+    wait_until_sound,
+)
 from killed import kill_at
 from runs import playbook
 from user import Kernel
@@ -30,12 +40,20 @@ def unchanged(lab, before: dict, *arguments: str) -> None:
     assert differences(before, picture(lab)) == {}
 
 
-def test_three_runs_change_nothing_and_restart_nothing(lab):
+def users_servers(lab) -> list[tuple]:
+    pods = lab.user_pods()
+    return [(pod["metadata"]["uid"], [it["restartCount"] for it in pod["status"]["containerStatuses"]]) for pod in pods]
+
+
+def test_three_runs_change_nothing_and_restart_nothing(lab, member):
     """Case 26. The reboot of all nodes is in test_08_power.py."""
+    member.start()
     wait_until_sound(lab)
-    before = picture(lab)
+    before, servers = picture(lab), users_servers(lab)
+    assert servers
     for _ in range(3):
         unchanged(lab, before)
+    assert users_servers(lab) == servers
 
 
 @pytest.mark.parametrize("node", MACHINES)
@@ -118,12 +136,14 @@ def test_a_master_that_is_no_worker_any_more_is_kept_to_itself(lab):
     name, taint = MACHINES["master"].fqdn, "node-role.kubernetes.io/control-plane"
     (before,) = lab.get("node", name)
     lab.kubectl("taint", "node", name, f"{taint}-")
-    lab.kubectl("label", "node", name, "egi.eu/worker=true")
+    lab.kubectl("label", "node", name, "egi.eu/worker=true", "egi.eu/edge=true")
     result = playbook("cluster")
     assert result.status == 0, result.failures
     (after,) = lab.get("node", name)
     assert after["spec"]["taints"] == before["spec"]["taints"]
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    # Traefik has come for the label, and goes with it.
+    wait_until(lambda: not any(one.startswith("edge/") for one in containers(lab, "master")), 60, "a master alone")
     unchanged(lab, picture(lab))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from faults import MACHINES, containers, record, wait_until_sound
+from faults import MACHINES, containers, faults_of, picture, record, wait_until_sound
 from leaks import printed, process_lists, secrets_of_the_run, shown
 from runs import playbook
 from test_bad_input import refused
@@ -32,14 +32,21 @@ def worker_of_no_cluster(lab):
     lab.run("worker", RESET, timeout=240)
     lab.kubectl("delete", "secrets", *TOKENS)
     yield
-    if WORKER.fqdn not in lab.kubectl("get", "nodes"):
+    if WORKER.fqdn not in lab.kubectl("get", "nodes") or faults_of(lab):
         assert playbook("site").status == 0
+
+
+def others(lab) -> dict[str, object]:
+    """What runs on the other machines, and since when."""
+    services = {name: since for name, since in picture(lab).items() if name.startswith(("master ", "edge ", "nfs "))}
+    return {**services, **containers(lab, "master"), **containers(lab, "edge")}
 
 
 @pytest.mark.usefixtures("worker_of_no_cluster")
 def test_a_worker_joins_by_a_run_limited_to_it(lab):
     """Case 16 and case 21."""
-    before = {node: containers(lab, node) for node in ("master", "edge")}
+    before = others(lab)
+    assert len(before) > 5
     # To a machine that is new the homes have to be exported.
     refused(playbook("site", "--limit", WORKER.fqdn), ["nfs.lab.test", "--limit worker.lab.test,nfs_servers"])
     with process_lists() as seen:
@@ -58,8 +65,7 @@ def test_a_worker_joins_by_a_run_limited_to_it(lab):
     wanted = secrets_of_the_run(lab)
     assert printed(result.output, wanted) == []
     assert shown(seen, wanted) == []
-    for other, old in before.items():
-        now = containers(lab, other)
-        assert {name: now.get(name) for name in old} == old
+    now = others(lab)
+    assert {name: now.get(name) for name in before} == before
     wait_until_sound(lab, 420)
     record("worker added", seconds, "nothing on the other nodes")

@@ -92,6 +92,11 @@ def test_a_host_in_no_known_group_and_the_lack_of_a_master_are_refused(tmp_path)
     refused(result, ["nfs2.lab.test", "masters", "workers"], ["masters is an empty group"])
 
 
+NODES = ("master", "edge", "worker", "nfs")
+MARK = "/run/lab-before-the-run"
+#: Where the collection writes.
+KEPT = "/etc /opt /usr/local /var/lib/egi-notebooks /var/lib/apt /var/lib/dpkg /root"
+
 # Beside the kubelet's own socket, which is on the loopback interface; for ten minutes at most.
 LISTEN = "import socket, time; listener = socket.create_server(('10.77.0.13', 10248)); time.sleep(600)"
 
@@ -123,22 +128,30 @@ def slow_clock(lab):
 
 
 @pytest.mark.usefixtures("stranger", "slow_clock")
-def test_all_faults_of_all_hosts_are_told_at_once(tmp_path):
+def test_all_faults_of_all_hosts_are_told_at_once(lab, tmp_path):
     hosts = lab_hosts()
     # A floating address, a link that is too narrow, an image that the mirror lacks, and a machine that is not there.
     hosts["workers"]["hosts"] |= {"worker.lab.test": {"kube_node_address": "203.0.113.5"}, "gone.lab.test": None}
     hosts["masters"]["hosts"]["master.lab.test"] = {"kube_master_pod_mtu": 1500, "prometheus_version": "v0.0.0"}
+    hosts["edges"]["hosts"]["edge.lab.test"] = {"kube_node_containerd_version": "2.99.0"}
     hosts["nfs_servers"]["hosts"]["nfs.lab.test"] = {"nfs_server_disk": "/dev/ubda"}
+    for node in NODES:
+        lab.host(node).check_output(f"touch {MARK}")
+    result = playbook("site", inventory=inventory(tmp_path, hosts))
     refused(
-        playbook("site", inventory=inventory(tmp_path, hosts)),
+        result,
         ["worker.lab.test: ", "kube_node_address", "203.0.113.5", "10.77.0.13"],
         ["gone.lab.test: ", "does not answer"],
         ["master.lab.test: ", "kube_master_pod_mtu", "1450"],
         ["master.lab.test: ", "prometheus:v0.0.0", "404"],
+        ["edge.lab.test: ", "containerd-2.99.0", "404"],
         ["nfs.lab.test: ", "nfs_server_disk", "/dev/ubda"],
         ["worker.lab.test: ", "port 10248 by ", "is taken"],
         ["nfs.lab.test: ", "clock is", "s behind the control machine's"],
     )
+    # Whatever Ansible counts as a change.
+    for node in NODES:
+        assert lab.host(node).check_output(f"find {KEPT} -newer {MARK}") == ""
 
 
 # A master that others made, with a name, swap and a program that it must not have.
@@ -150,6 +163,8 @@ dd if=/dev/zero of=/root/lab.swap bs=1M count=16 conv=fsync status=none
 chmod 600 /root/lab.swap
 mkswap --quiet /root/lab.swap
 swapon /root/lab.swap
+printf 'ID=debian\\nVERSION_ID=11\\n' >/run/lab-release
+mount --bind /run/lab-release /usr/lib/os-release
 systemd-run --quiet --collect --unit=lab-stranger python3 -c \
   'import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("", 8472)); time.sleep(600)'
 timeout 30 sh -c 'until ss -Hlun | grep -q :8472; do sleep 0.2; done'
@@ -157,6 +172,7 @@ timeout 30 sh -c 'until ss -Hlun | grep -q :8472; do sleep 0.2; done'
 LEAVE = """
 systemctl stop lab-stranger.service
 swapoff /root/lab.swap
+umount /usr/lib/os-release
 hostname nfs.lab.test
 rm -f /root/lab.swap /etc/kubernetes/admin.conf
 rmdir /etc/kubernetes
@@ -177,17 +193,19 @@ def test_machines_of_others_are_refused(others_master, tmp_path):
     assert others_master.succeeded, others_master.stderr
     hosts = lab_hosts()
     hosts["masters"]["hosts"] = {"nfs.lab.test": {"kube_master_pod_cidr": "10.77.0.0/16"}}
-    hosts["workers"]["hosts"] |= {"twin.lab.test": {"ansible_host": "edge.lab.test", "kube_node_minimum_disk": 10**7}}
+    twin = {"ansible_host": "edge.lab.test", "kube_node_minimum_memory": 10**6}
+    hosts["workers"]["hosts"] |= {"twin.lab.test": twin}
     refused(
         playbook("site", inventory=inventory(tmp_path, hosts)),
         ["nfs.lab.test: ", "/etc/kubernetes/admin.conf of a control plane that this collection did not make"],
         ["nfs.lab.test: ", "host name is 'Nfs.lab.test'"],
+        ["nfs.lab.test: ", "operating system is debian 11", "Debian from 13"],
         ["nfs.lab.test: ", "swap is on /root/lab.swap", "/etc/rc.local"],
         ["nfs.lab.test: ", "port 8472 (UDP) by python3 is taken"],
         ["kube_master_pod_cidr", "10.77.0.0/16", "no machine is in"],
         ["edge.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
         ["worker.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
-        ["twin.lab.test: ", "kube_node_minimum_disk", "10000000"],
+        ["twin.lab.test: ", "memory is ", "kube_node_minimum_memory, 1000000 MB"],
         ["machine-id is ", "edge.lab.test and twin.lab.test"],
         ["MAC address is ", "edge.lab.test and twin.lab.test"],
     )
