@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 from checkin_client import browser
-from faults import CLUSTER, HUB, MACHINES, edge_answers, record, wait_until, wait_until_sound
+from faults import CLUSTER, HUB, MACHINES, edge_answers, extra, record, wait_until, wait_until_sound
+from runs import playbook
 from user import Kernel
 
 #: kubelet believes in a disk's room only when it has lasted for five minutes.
@@ -26,6 +27,7 @@ with open("faults-space.txt", "w") as stream:
     os.fsync(stream.fileno())
 print("written")
 """
+FILL = "dd if=/dev/zero of=/tmp/fill bs=1M count=400 status=none"
 
 
 @contextmanager
@@ -95,6 +97,31 @@ def test_edge(lab, at_work, kept):
     wait_until(lambda: condition(lab, "edge") == "False", LIMIT, "room on the edge", pause=3)
     seconds = time.monotonic() - started
     record("full disk of the edge", seconds, "nothing (time: until the node takes pods again)", kept())
+
+
+def test_a_user_who_fills_the_worker_ends_the_own_server_alone(lab, member, member2):
+    def deploy(**variables) -> None:
+        result = playbook("../tests/faults/playbooks/hub", *extra(faults_home="/root", **variables))
+        assert result.status == 0, result.failures
+        assert len(result.changes) == 1
+
+    member.stop()
+    member2.start()
+    deploy(jupyterhub_user_ephemeral_storage_limit="256Mi")
+    try:
+        member.start()
+        other, kernel = Kernel(member2), Kernel(member)
+        assert kernel.run(f"import subprocess; subprocess.run({FILL!r}, shell=True, check=True)", timeout=120) == ""
+        started = time.monotonic()
+        wait_until(lambda: not member.server_answers(), 180, "the end of the server that is too large")
+        seconds = time.monotonic() - started
+        assert other.run("print('works')") == "works\n"
+        assert condition(lab, "worker") == "False"
+    finally:
+        deploy()
+    member.start()
+    assert Kernel(member).run("import os; print(os.path.exists('/tmp/fill'))") == "False\n"
+    record("a user fills the worker's disk", seconds, "that server ends (time: until it does), no other one", "none")
 
 
 @pytest.mark.usefixtures("at_work")

@@ -360,6 +360,7 @@ NODES = [
     {"kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints} if taints else {}}
     for name, taints in (("m", [{"key": "x"}]), ("w2", []), ("w1", []))
 ]
+HOMES = {"kind": "PersistentVolumeClaim", "metadata": {"name": "homes"}}
 
 
 def volume(render_role, *volumes, **variables):
@@ -391,9 +392,9 @@ def test_the_database_s_node_is_chosen_once(render_role):
 
 def test_the_database_s_node_is_one_and_its_volume_stays(render_role):
     def problems(*volumes, check=False, **variables):
-        cluster = {"stdout": json.dumps({"items": [*NODES, *volumes]})}
+        cluster = {"stdout": json.dumps({"items": [*NODES, HOMES, *volumes]})}
         site = SITE | {"ansible_check_mode": check, "__jupyterhub_cluster": cluster} | variables
-        return render_role("jupyterhub", "__jupyterhub_db_problems", **site)
+        return render_role("jupyterhub", "__jupyterhub_cluster_problems", **site)
 
     assert problems() == problems(jupyterhub_db_node="w2") == []
     (problem,) = problems(jupyterhub_db_node="host-of-w2")
@@ -418,6 +419,19 @@ def test_the_database_s_node_is_one_and_its_volume_stays(render_role):
             )
 
 
+def test_users_need_a_claim_of_the_homes(render_role):
+    def problems(check, *items):
+        cluster = {"stdout": json.dumps({"items": [*NODES, *items]})}
+        site = SITE | {"ansible_check_mode": check, "__jupyterhub_cluster": cluster}
+        return render_role("jupyterhub", "__jupyterhub_cluster_problems", **site)
+
+    assert problems(False, HOMES) == problems(True) == []
+    assert problems(False) == [
+        'jupyterhub_homes_pvc is "homes"; allowed is a claim in the namespace jupyterhub, such as the role nfs_volumes '
+        "makes"
+    ]
+
+
 def test_the_database_survives_its_claim(render_role):
     spec = volume(render_role)
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
@@ -427,20 +441,26 @@ def test_the_database_survives_its_claim(render_role):
 
 
 def test_only_objects_that_the_cluster_has_otherwise_are_made(render_role):
-    def to_make(*items):
+    def to_make(*items, check=False):
         cluster = {"stdout": json.dumps({"items": [*NODES, *items]})}
-        variables = SITE | {"__jupyterhub_cluster": cluster}
+        variables = SITE | {"ansible_check_mode": check, "__jupyterhub_cluster": cluster}
         return [item["kind"] for item in render_role("jupyterhub", "__jupyterhub_objects_to_make", **variables)]
 
     cluster = {"stdout": json.dumps({"items": NODES})}
-    wanted = render_role("jupyterhub", "__jupyterhub_objects", **SITE | {"__jupyterhub_cluster": cluster})
-    assert to_make() == ["Namespace", "PersistentVolume"]
-    # The API adds what it likes.
-    namespace, volume = ({**item, "metadata": {**item["metadata"], "uid": "1"}, "status": {}} for item in wanted)
-    assert to_make(namespace, volume) == []
+    wanted = render_role(
+        "jupyterhub", "__jupyterhub_objects + [__jupyterhub_limits]", **SITE | {"__jupyterhub_cluster": cluster}
+    )
+    assert to_make() == ["Namespace", "PersistentVolume", "LimitRange"]
+    # The API would refuse what is to be in a namespace that is not there.
+    assert to_make(check=True) == ["Namespace", "PersistentVolume"]
+    # It adds what it likes.
+    namespace, volume, limits = (
+        {**item, "metadata": {**item["metadata"], "uid": "1"}, "status": {}} for item in wanted
+    )
+    assert to_make(namespace, volume, limits) == []
     namespace["metadata"] = namespace["metadata"] | {"labels": {}}
-    assert to_make(namespace, volume) == ["Namespace"]
-    assert to_make(volume | {"status": {"phase": "Released"}}) == ["Namespace", "PersistentVolume"]
+    assert to_make(namespace, volume, limits) == ["Namespace"]
+    assert to_make(volume | {"status": {"phase": "Released"}}) == ["Namespace", "PersistentVolume", "LimitRange"]
 
 
 #: What is wrong, the variables, and the beginning of the one line that says so.
@@ -505,6 +525,10 @@ REFUSED = {
     "cpu_below_guarantee": (
         {"jupyterhub_user_cpu_limit": 1, "jupyterhub_user_cpu_guarantee": "1.5"},
         'jupyterhub_user_cpu_limit is 1; allowed is no less than jupyterhub_user_cpu_guarantee, "1.5"',
+    ),
+    "disk": (
+        {"jupyterhub_user_ephemeral_storage_limit": "10G"},
+        'jupyterhub_user_ephemeral_storage_limit is "10G"; allowed is a number with Ki, Mi, Gi or Ti',
     ),
     "path": ({"jupyterhub_db_path": "hub"}, 'jupyterhub_db_path is "hub"; allowed is an absolute path'),
     "no_client": ({"jupyterhub_oauth": {"environment": "demo"}}, "checkin_oauth: client_id is None; allowed is a text"),

@@ -600,7 +600,8 @@ def test_the_metrics_node_is_one_and_their_volume_stays(render_role):
 
 
 def test_the_homes_volume_stays_as_it_is(render_role):
-    volume = {"kind": "PersistentVolume", "spec": {"nfs": {"server": "d", "path": "/srv/homes"}}}
+    spec = {"nfs": {"server": "d", "path": "/srv/homes"}, "claimRef": {"namespace": "jupyterhub", "name": "homes"}}
+    volume = {"kind": "PersistentVolume", "spec": spec, "status": {"phase": "Bound"}}
     claim = {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "1Ti"}}}}
 
     def problems(*items, **variables):
@@ -618,6 +619,10 @@ def test_the_homes_volume_stays_as_it_is(render_role):
     assert problem.startswith('nfs_volumes_size is "2Ti"; allowed is "1Ti" of the claim homes, which Kubernetes never')
     # A claim that is made anew may have another size.
     assert problems(volume, nfs_volumes_size="2Ti") == []
+    (problem,) = problems(volume, nfs_volumes_namespace="second")
+    assert problem.startswith('nfs_volumes_namespace is "second"; allowed is "jupyterhub", whose claim has the volume')
+    # Nobody has it any more.
+    assert problems(volume | {"status": {"phase": "Released"}}, nfs_volumes_namespace="second") == []
 
 
 def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):
