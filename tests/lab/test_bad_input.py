@@ -95,7 +95,7 @@ def test_a_host_in_no_known_group_and_the_lack_of_a_master_are_refused(tmp_path)
 NODES = ("master", "edge", "worker", "nfs")
 MARK = "/run/lab-before-the-run"
 #: Where the collection writes.
-KEPT = "/etc /opt /usr/local /var/lib/egi-notebooks /var/lib/apt /var/lib/dpkg /root"
+KEPT = "/etc /opt /usr/local /var/lib/egi-notebooks /var/lib/apt /var/lib/dpkg"
 
 # Beside the kubelet's own socket, which is on the loopback interface; for ten minutes at most.
 LISTEN = "import socket, time; listener = socket.create_server(('10.77.0.13', 10248)); time.sleep(600)"
@@ -192,17 +192,17 @@ def test_machines_of_others_are_refused(others_master, tmp_path):
     """The lab's edge and worker are of a cluster already, which is not that of this inventory's master."""
     assert others_master.succeeded, others_master.stderr
     hosts = lab_hosts()
-    hosts["masters"]["hosts"] = {"nfs.lab.test": {"kube_master_pod_cidr": "10.77.0.0/16"}}
+    hosts["masters"]["hosts"] = {"nfs.lab.test": None}
     twin = {"ansible_host": "edge.lab.test", "kube_node_minimum_memory": 10**6}
     hosts["workers"]["hosts"] |= {"twin.lab.test": twin}
     refused(
-        playbook("site", inventory=inventory(tmp_path, hosts)),
+        playbook("site", "--extra-vars", "egi_notebooks_pod_cidr=10.77.0.0/16", inventory=inventory(tmp_path, hosts)),
         ["nfs.lab.test: ", "/etc/kubernetes/admin.conf of a control plane that this collection did not make"],
         ["nfs.lab.test: ", "host name is 'Nfs.lab.test'"],
         ["nfs.lab.test: ", "operating system is debian 11", "Debian from 13"],
         ["nfs.lab.test: ", "swap is on /root/lab.swap", "/etc/rc.local"],
         ["nfs.lab.test: ", "port 8472 (UDP) by python3 is taken"],
-        ["kube_master_pod_cidr", "10.77.0.0/16", "no machine is in"],
+        ["egi_notebooks_pod_cidr", "10.77.0.0/16", "no machine is in"],
         ["edge.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
         ["worker.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
         ["twin.lab.test: ", "memory is ", "kube_node_minimum_memory, 1000000 MB"],
