@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -18,23 +19,47 @@ def item(kind: str, name: str, ready: str = "True", **fields) -> dict:
     return {"kind": kind, "metadata": {"name": name} | fields, "status": status}
 
 
+def table(columns: dict[str, str], objects: list[dict]) -> list[str]:
+    """As kubectl answers: a column for each path, values of a list joined by commas."""
+
+    def cell(value, path: str) -> str:
+        values = [value]
+        for step in re.findall(r"\.\w+|\[.*?\]", path):
+            if step == "[*]":
+                values = [item for items in values for item in items]
+            elif step.startswith("["):
+                values = [item for items in values for item in items if item["type"] == "Ready"]
+            else:
+                values = [item[step[1:]] for item in values if step[1:] in item]
+        return ",".join(values) if values else "<none>"
+
+    return ["   ".join(cell(item, path) for path in columns.values()) for item in objects]
+
+
 def waits(reason: str) -> dict:
     return {"initContainerStatuses": [{"state": {"waiting": {"reason": reason}}}, {"state": {"running": {}}}]}
 
 
 @pytest.fixture
-def say(root, evaluate):
-    """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
+def play(root):
+    """The playbook's one play."""
     (play,) = DataLoader().load_from_file(str(root / "playbooks/verify.yml"), trusted_as_template=True)
+    return play
+
+
+@pytest.fixture
+def say(play, evaluate):
+    """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
 
     def call(expression: str, objects=(), machines=("m", "e", "w"), **variables):
         facts = {name: {"ansible_facts": {"egi_notebooks_node": {"nodename": f"{name}.site"}}} for name in machines}
+        answer = {"rc": 0, "stdout_lines": table(play["vars"]["verify_columns"], objects)}
         site = {
             "groups": GROUPS,
             "hostvars": {name: {} for name in "mew"} | facts,
             "inventory_hostname": "m",
             "egi_notebooks_domain": "n.example.org",
-            "verify_cluster": {"stdout": json.dumps({"items": list(objects)})},
+            "verify_cluster": answer,
         }
         return evaluate(expression, play["vars"] | site | variables)
 
@@ -63,7 +88,9 @@ def test_what_is_not_ready_is_told(say):
         item("Pod", "of-somebody-else", ready="False", namespace="other"),
         item("Pod", "puller", ready="False", namespace="jupyterhub", labels=pulls, status=waits("PodInitializing")),
         item("Pod", "lacking", ready="False", namespace="jupyterhub", labels=pulls, status=waits("ImagePullBackOff")),
+        item("Pod", "unlabelled", ready="False", namespace="jupyterhub", labels={"component": ""}),
         item("PersistentVolumeClaim", "homes", namespace="jupyterhub", status={"phase": "Pending"}),
+        item("PersistentVolumeClaim", "of-somebody-else", namespace="other", status={"phase": "Pending"}),
         item("PersistentVolume", "homes", status={"phase": "Available"}),
     ]
     assert say("verify_conditions", objects) == [
@@ -71,12 +98,22 @@ def test_what_is_not_ready_is_told(say):
         "Pod jupyterhub/hub is Running and not ready.",
         "Pod jupyterhub/alone is Failed and not ready.",
         "Pod jupyterhub/lacking is Running and not ready.",
+        "Pod jupyterhub/unlabelled is Running and not ready.",
         "PersistentVolumeClaim jupyterhub/homes is Pending, not bound.",
     ]
 
 
-def test_a_cluster_that_does_not_answer_is_told(say):
-    silent = {"verify_cluster": {"stdout": "", "stderr": "connection refused"}}
+def test_what_users_pods_are_told_is_not_asked_for(play, say):
+    """Each pod of a user has an API token in its environment, and a run's log all that kubectl answers."""
+    assert not [path for path in play["vars"]["verify_columns"].values() if ".spec" in path or ".annotations" in path]
+    (argv,) = (task["ansible.builtin.command"]["argv"] for task in play["tasks"] if "nodes, pods" in task["name"])
+    (*_, output) = say(argv.removeprefix("{{").removesuffix("}}"))
+    assert output.startswith("--output=custom-columns=kind:.kind,namespace:.metadata.namespace,")
+
+
+@pytest.mark.parametrize("lines", [[], ["Node   <none>   m.site   <none>   True   <none>   <none>   <none>"]])
+def test_a_cluster_that_does_not_answer_is_told(say, lines):
+    silent = {"verify_cluster": {"rc": 1, "stdout_lines": lines, "stderr": "connection refused"}}
     page = {"verify_web": [], "verify_target_faults": []}
     assert say("verify_faults", **silent, **page)[0] == "The cluster does not answer: connection refused"
 
