@@ -123,12 +123,18 @@ def test_a_cluster_that_does_not_answer_is_told(say, lines):
     [
         ("verify_home", {}, {"jupyterhub_domain": "own"}),
         ("verify_namespace", {"egi_notebooks_namespace": "shared"}, {"jupyterhub_namespace": "own"}),
+        ("verify_kubectl[1].split('=')[1]", {"egi_notebooks_kubeconfig": "shared"}, {"jupyterhub_kubeconfig": "own"}),
         ("verify_monitoring", {"egi_notebooks_monitoring_namespace": "shared"}, {"prometheus_namespace": "own"}),
     ],
 )
 def test_a_role_s_own_variable_counts_more_than_the_shared_one(say, variable, shared, own):
     default, by_shared, by_own = say(variable), say(variable, **shared), say(variable, **shared, **own)
-    assert default.removeprefix("https://") in ("n.example.org", "jupyterhub", "monitoring")
+    assert default.removeprefix("https://") in (
+        "n.example.org",
+        "jupyterhub",
+        "monitoring",
+        "/etc/kubernetes/admin.conf",
+    )
     assert by_shared == next(iter(shared.values()), default)
     assert by_own.removeprefix("https://") == "own"
 
@@ -148,6 +154,25 @@ def test_the_login_is_the_one_that_the_hub_has(say):
 def test_the_cluster_s_host_asks_for_a_name_that_this_machine_can_not_know(say):
     assert say("verify_browser") == "localhost"
     assert say("verify_browser", edge_ingress_check_dns="false") == "m"
+
+
+@pytest.mark.parametrize(
+    ("given", "trusted"),
+    [
+        ([], []),
+        (["egi_notebooks_ca_file"], ["egi_notebooks_ca_file"]),
+        (["egi_notebooks_ca_file", "edge_ingress_ca_file"], ["edge_ingress_ca_file", "egi_notebooks_ca_file"]),
+        (["edge_ingress_ca_file", "jupyterhub_oauth_ca_file"], ["edge_ingress_ca_file", "jupyterhub_oauth_ca_file"]),
+    ],
+)
+def test_the_browser_trusts_what_edge_and_login_were_given(root, say, tmp_path, given, trusted):
+    tasks = DataLoader().load_from_file(str(root / "playbooks/tasks/verify_web.yml"), trusted_as_template=True)
+    (block,) = (task for task in tasks if "block" in task)
+    for name in given:
+        (tmp_path / name).write_text(f"-- {name} --")
+    files = {name: str(tmp_path / name) for name in given}
+    bundle = say("verify_bundle", **block["vars"], **files, verify_internal_ca={})
+    assert re.findall("-- (.*_ca_file) --", bundle) == trusted
 
 
 LOGIN = {"jupyterhub_oauth": {"client_id": "x", "environment": "demo"}, "egi_notebooks_vos": ["vo.a"]}
