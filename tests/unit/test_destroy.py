@@ -158,3 +158,22 @@ def test_a_run_that_would_harm_ends_before_it_changes_anything(refusal):
     assert "get nodes,persistentvolumes --output=json" in line
     (message,), _ = refusal({"items": [node]}, "-e", "prometheus_path=/", "-e", "egi_notebooks_destroy_data=true")
     assert message.startswith('prometheus_path is "/"; allowed is')
+
+
+def test_a_dry_run_tells_that_a_node_would_be_reset(root, ansible_playbook, tmp_path):
+    """With the task as it is, but for the place of the program."""
+    (task,) = (
+        task
+        for play in DataLoader().load_from_file(str(root / "playbooks/destroy.yml"))
+        for task in play["tasks"]
+        if "reset" in task.get("ansible.builtin.command", {}).get("argv", [])
+    )
+    program = tmp_path / "kubeadm"
+    task["ansible.builtin.command"]["removes"] = str(program)
+    (tmp_path / "play.json").write_text(json.dumps([{"hosts": "w", "gather_facts": False, "tasks": [task]}]))
+    for there in (False, True):
+        if there:
+            program.symlink_to("/bin/true")
+        played = ansible_playbook(tmp_path, tmp_path / "play.json", "--check", groups={"workers": {"hosts": {"w": {}}}})
+        assert played.status == 0, played.output
+        assert played.report["stats"]["w"]["changed"] == there
