@@ -25,11 +25,16 @@ def volume(name: str, *nodes: str) -> dict:
     }
 
 
+def export(name: str, server: str, owner: str = "egi-notebooks") -> dict:
+    labels = {"app.kubernetes.io/part-of": owner}
+    nfs = {"server": server, "path": "/srv/homes"}
+    return {"kind": "PersistentVolume", "metadata": {"name": name, "labels": labels}, "spec": {"nfs": nfs}}
+
+
 def cluster(*names: str) -> str:
     """As kubectl tells it: nodes, a database on w.site, and homes that are on no node."""
-    homes = {"kind": "PersistentVolume", "metadata": {"name": "homes"}, "spec": {"nfs": {"server": "n"}}}
     nodes = [{"kind": "Node", "metadata": {"name": name}, "spec": {}} for name in names]
-    return json.dumps({"items": [*nodes, homes, volume("hub-db", "w.site")]})
+    return json.dumps({"items": [*nodes, export("homes", "n"), volume("hub-db", "w.site")]})
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def say(root, evaluate):
         }
         site = {
             "groups": GROUPS,
-            "hostvars": {"m": {}} | facts,
+            "hostvars": {"m": {}, "n2": {"ansible_host": "192.0.2.9"}} | facts,
             "ansible_play_hosts_all": hosts,
             "ansible_check_mode": False,
             "destroy_asked": {"stdout": cluster("m.site", "e.site", "w.site", "v.site")},
@@ -102,10 +107,32 @@ def test_a_cluster_that_does_not_answer_stops_who_wants_to_leave_it(say):
     (problem,) = say("destroy_problems", ["w", "n"], destroy_asked=silent)
     assert problem.startswith("the cluster of m does not answer (connection refused); allowed is")
     assert say("destroy_problems", ["m", "e", "w", "v"], destroy_asked=silent) == []
-    assert say("destroy_problems", ["n"], destroy_asked=silent) == []
+    assert len(say("destroy_problems", ["n"], destroy_asked=silent)) == 1
+    # One that is no more, and no longer in the inventory.
+    assert say("destroy_problems", ["n"], groups={"nfs_servers": ["n"]}, destroy_asked=silent) == []
     # The control plane was never made.
     never = {"stdout": "skipped, since /etc/kubernetes/admin.conf does not exist", "rc": 0}
-    assert say("destroy_problems", ["w"], destroy_asked=never) == []
+    assert say("destroy_problems", ["w", "n"], destroy_asked=never) == []
+
+
+@pytest.mark.parametrize("destroyed", [False, True])
+def test_the_homes_stay_with_a_cluster_that_goes_on(say, destroyed):
+    given = {"egi_notebooks_destroy_data": destroyed}
+    (problem,) = say("destroy_problems", ["n"], **given)
+    assert problem.startswith("n exports the homes (n:/srv/homes), which the cluster still needs; allowed is a host")
+    # On one machine with a node.
+    groups = GROUPS | {"nfs_servers": ["v"]}
+    (problem,) = say("destroy_problems", ["e", "v"], groups=groups, **given)
+    assert problem.startswith("v exports the homes")
+    assert say("destroy_problems", ["e"], groups=groups, **given) == []
+    assert say("destroy_problems", ["m", "e", "w", "v", "n"], **given) == []
+
+
+@pytest.mark.parametrize(("server", "refused"), [("n2", 0), ("192.0.2.9", 0), ("n", 1), ("homes.example.org", 1)])
+def test_an_nfs_server_leaves_when_the_homes_have_moved(say, server, refused):
+    asked = {"stdout": json.dumps({"items": [export("homes", server), export("data", "n", "others")]})}
+    groups = GROUPS | {"nfs_servers": ["n", "n2"]}
+    assert len(say("destroy_problems", ["n"], groups=groups, destroy_asked=asked)) == refused
 
 
 @pytest.mark.parametrize("path", ["", "/", "//", "/data", "/data/", "/var//", "/var/.", "/var/lib/../..", "data/hub"])
@@ -158,3 +185,24 @@ def test_a_run_that_would_harm_ends_before_it_changes_anything(refusal):
     assert "get nodes,persistentvolumes --output=json" in line
     (message,), _ = refusal({"items": [node]}, "-e", "prometheus_path=/", "-e", "egi_notebooks_destroy_data=true")
     assert message.startswith('prometheus_path is "/"; allowed is')
+    (message,), _ = refusal({"items": [node, export("homes", "n")]}, "--limit", "n")
+    assert message.startswith("n exports the homes (n:/srv/homes)")
+
+
+def test_a_dry_run_tells_that_a_node_would_be_reset(root, ansible_playbook, tmp_path):
+    """With the task as it is, but for the place of the program."""
+    (task,) = (
+        task
+        for play in DataLoader().load_from_file(str(root / "playbooks/destroy.yml"))
+        for task in play["tasks"]
+        if "reset" in task.get("ansible.builtin.command", {}).get("argv", [])
+    )
+    program = tmp_path / "kubeadm"
+    task["ansible.builtin.command"]["removes"] = str(program)
+    (tmp_path / "play.json").write_text(json.dumps([{"hosts": "w", "gather_facts": False, "tasks": [task]}]))
+    for there in (False, True):
+        if there:
+            program.symlink_to("/bin/true")
+        played = ansible_playbook(tmp_path, tmp_path / "play.json", "--check", groups={"workers": {"hosts": {"w": {}}}})
+        assert played.status == 0, played.output
+        assert played.report["stats"]["w"]["changed"] == there

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 
 PLAN = {
     "moves": [
@@ -17,6 +18,7 @@ PLAN = {
     "stays": [{"name": "silent", "why": "has not logged in"}],
 }
 HUB = """#!/bin/sh
+case "$*" in *" --namespace=own exec "*) ;; *) exit 1 ;; esac
 case "$*" in
   *" report") cat "$0.plan" ;;
   *" check a@b.eu egia") test ! -e "$0.busy" || { echo "a@b.eu has a server" >&2; exit 1; } ;;
@@ -47,7 +49,7 @@ def site(ansible_playbook, tmp_path):
     kubectl.write_text(HUB)
     kubectl.chmod(0o755)
     (tmp_path / "bin/kubectl.plan").write_text(json.dumps(PLAN))
-    groups = {"masters": {"hosts": {"m": {}}}, "nfs_servers": {"hosts": {"n": {}}}}
+    groups = {"masters": {"hosts": {"m": {"jupyterhub_namespace": "own"}}}, "nfs_servers": {"hosts": {"n": {}}}}
     settings = {"egi_notebooks_domain": "n.example.org", "nfs_server_path": str(homes)}
     hasty = ("-e", "migrate_patience=0")
 
@@ -64,6 +66,27 @@ def whose(homes) -> dict[str, str]:
 
 
 CONFIRM = ("-e", "egi_notebooks_migrate_confirm=n.example.org")
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, ["--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=jupyterhub"]),
+        (
+            {"egi_notebooks_kubeconfig": "/shared", "egi_notebooks_namespace": "shared"},
+            ["--kubeconfig=/shared", "--namespace=shared"],
+        ),
+        (
+            {"egi_notebooks_kubeconfig": "/shared", "jupyterhub_kubeconfig": "/own", "jupyterhub_namespace": "own"},
+            ["--kubeconfig=/own", "--namespace=own"],
+        ),
+    ],
+)
+def test_the_hub_is_the_one_that_the_role_was_told(root, evaluate, given, asked):
+    """Of the variables of the host that speaks with the cluster, whichever host the task is of."""
+    known = DataLoader().load_from_file(str(root / "playbooks/vars/migrate_users.yml"), trusted_as_template=True)
+    site = {"groups": {"masters": ["m"]}, "hostvars": {"m": given, "n": {}}, "inventory_hostname": "n"}
+    assert evaluate("migrate_command", known | site)[1:3] == asked
 
 
 def test_nobody_is_moved_until_it_is_confirmed_and_then_once(site):

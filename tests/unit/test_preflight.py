@@ -720,7 +720,12 @@ MACHINES = {
         }
     },
     "nfs_servers": {"hosts": {"n": {"nfs_server_path": "homes"}, "n2": {}}},
-    "cooks": {"hosts": {"stranger": {}}},
+    "cooks": {
+        "hosts": {
+            "stranger": {},
+            "bastion": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9},
+        }
+    },
 }
 
 
@@ -766,7 +771,7 @@ def test_one_run_tells_all_about_all_hosts(refused):
     text = "\n".join(lines)
     assert len(lines) == len(set(lines))
     for line in (
-        "^inventory has stranger in no known group; allowed are masters, edges, workers, nfs_servers$",
+        "^inventory has bastion, stranger in no known group; allowed are masters, edges, workers, nfs_servers$",
         "^e, w: kube_node_address is '203.0.113.5'; allowed is an address that the machine itself has",
         "^m: kube_master_pod_mtu is 9999; allowed is at most [0-9]+, the narrowest link",
         r'^m: egi_notebooks_domain is "notebooks.invalid", which the control machine can\'t resolve',
@@ -797,6 +802,20 @@ def test_the_service_alone_is_checked_before_its_first_part(refused):
     ):
         assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
     assert not re.search("kube_node|kube_master|^(e|w|odd|gone): ", text, re.MULTILINE), text
+
+
+@pytest.mark.parametrize(
+    ("playbook", "host", "told"),
+    [
+        ("preflight", "bastion", "machine does not answer: .*port 9"),
+        ("service", "stranger", "http://127.0.0.1:9 does not answer"),
+    ],
+)
+def test_the_host_that_speaks_with_the_cluster_is_asked_whatever_its_group(refused, playbook, host, told):
+    text = "\n".join(refused(playbook, "--extra-vars", f"egi_notebooks_kube_host={host}"))
+    assert re.search(f"^(.*, )?{host}(, .*)?: {told}", text, re.MULTILINE), text
+    # What only a node has to be.
+    assert not re.search(f"^(.*, )?{host}(, .*)?: (kube_|memory|architecture|port )", text, re.MULTILINE), text
 
 
 @pytest.mark.parametrize("playbook", ["preflight", "site"])

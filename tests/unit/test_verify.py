@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -18,23 +19,47 @@ def item(kind: str, name: str, ready: str = "True", **fields) -> dict:
     return {"kind": kind, "metadata": {"name": name} | fields, "status": status}
 
 
+def table(columns: dict[str, str], objects: list[dict]) -> list[str]:
+    """As kubectl answers: a column for each path, values of a list joined by commas."""
+
+    def cell(value, path: str) -> str:
+        values = [value]
+        for step in re.findall(r"\.\w+|\[.*?\]", path):
+            if step == "[*]":
+                values = [item for items in values for item in items]
+            elif step.startswith("["):
+                values = [item for items in values for item in items if item["type"] == "Ready"]
+            else:
+                values = [item[step[1:]] for item in values if step[1:] in item]
+        return ",".join(values) if values else "<none>"
+
+    return ["   ".join(cell(item, path) for path in columns.values()) for item in objects]
+
+
 def waits(reason: str) -> dict:
     return {"initContainerStatuses": [{"state": {"waiting": {"reason": reason}}}, {"state": {"running": {}}}]}
 
 
 @pytest.fixture
-def say(root, evaluate):
-    """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
+def play(root):
+    """The playbook's one play."""
     (play,) = DataLoader().load_from_file(str(root / "playbooks/verify.yml"), trusted_as_template=True)
+    return play
+
+
+@pytest.fixture
+def say(play, evaluate):
+    """Return a function that gives an expression of the play's variables, with these objects in the cluster."""
 
     def call(expression: str, objects=(), machines=("m", "e", "w"), **variables):
         facts = {name: {"ansible_facts": {"egi_notebooks_node": {"nodename": f"{name}.site"}}} for name in machines}
+        answer = {"rc": 0, "stdout_lines": table(play["vars"]["verify_columns"], objects)}
         site = {
             "groups": GROUPS,
             "hostvars": {name: {} for name in "mew"} | facts,
             "inventory_hostname": "m",
             "egi_notebooks_domain": "n.example.org",
-            "verify_cluster": {"stdout": json.dumps({"items": list(objects)})},
+            "verify_cluster": answer,
         }
         return evaluate(expression, play["vars"] | site | variables)
 
@@ -63,7 +88,9 @@ def test_what_is_not_ready_is_told(say):
         item("Pod", "of-somebody-else", ready="False", namespace="other"),
         item("Pod", "puller", ready="False", namespace="jupyterhub", labels=pulls, status=waits("PodInitializing")),
         item("Pod", "lacking", ready="False", namespace="jupyterhub", labels=pulls, status=waits("ImagePullBackOff")),
+        item("Pod", "unlabelled", ready="False", namespace="jupyterhub", labels={"component": ""}),
         item("PersistentVolumeClaim", "homes", namespace="jupyterhub", status={"phase": "Pending"}),
+        item("PersistentVolumeClaim", "of-somebody-else", namespace="other", status={"phase": "Pending"}),
         item("PersistentVolume", "homes", status={"phase": "Available"}),
     ]
     assert say("verify_conditions", objects) == [
@@ -71,12 +98,22 @@ def test_what_is_not_ready_is_told(say):
         "Pod jupyterhub/hub is Running and not ready.",
         "Pod jupyterhub/alone is Failed and not ready.",
         "Pod jupyterhub/lacking is Running and not ready.",
+        "Pod jupyterhub/unlabelled is Running and not ready.",
         "PersistentVolumeClaim jupyterhub/homes is Pending, not bound.",
     ]
 
 
-def test_a_cluster_that_does_not_answer_is_told(say):
-    silent = {"verify_cluster": {"stdout": "", "stderr": "connection refused"}}
+def test_what_users_pods_are_told_is_not_asked_for(play, say):
+    """Each pod of a user has an API token in its environment, and a run's log all that kubectl answers."""
+    assert not [path for path in play["vars"]["verify_columns"].values() if ".spec" in path or ".annotations" in path]
+    (argv,) = (task["ansible.builtin.command"]["argv"] for task in play["tasks"] if "nodes, pods" in task["name"])
+    (*_, output) = say(argv.removeprefix("{{").removesuffix("}}"))
+    assert output.startswith("--output=custom-columns=kind:.kind,namespace:.metadata.namespace,")
+
+
+@pytest.mark.parametrize("lines", [[], ["Node   <none>   m.site   <none>   True   <none>   <none>   <none>"]])
+def test_a_cluster_that_does_not_answer_is_told(say, lines):
+    silent = {"verify_cluster": {"rc": 1, "stdout_lines": lines, "stderr": "connection refused"}}
     page = {"verify_web": [], "verify_target_faults": []}
     assert say("verify_faults", **silent, **page)[0] == "The cluster does not answer: connection refused"
 
@@ -86,12 +123,18 @@ def test_a_cluster_that_does_not_answer_is_told(say):
     [
         ("verify_home", {}, {"jupyterhub_domain": "own"}),
         ("verify_namespace", {"egi_notebooks_namespace": "shared"}, {"jupyterhub_namespace": "own"}),
+        ("verify_kubectl[1].split('=')[1]", {"egi_notebooks_kubeconfig": "shared"}, {"jupyterhub_kubeconfig": "own"}),
         ("verify_monitoring", {"egi_notebooks_monitoring_namespace": "shared"}, {"prometheus_namespace": "own"}),
     ],
 )
 def test_a_role_s_own_variable_counts_more_than_the_shared_one(say, variable, shared, own):
     default, by_shared, by_own = say(variable), say(variable, **shared), say(variable, **shared, **own)
-    assert default.removeprefix("https://") in ("n.example.org", "jupyterhub", "monitoring")
+    assert default.removeprefix("https://") in (
+        "n.example.org",
+        "jupyterhub",
+        "monitoring",
+        "/etc/kubernetes/admin.conf",
+    )
     assert by_shared == next(iter(shared.values()), default)
     assert by_own.removeprefix("https://") == "own"
 
@@ -111,6 +154,25 @@ def test_the_login_is_the_one_that_the_hub_has(say):
 def test_the_cluster_s_host_asks_for_a_name_that_this_machine_can_not_know(say):
     assert say("verify_browser") == "localhost"
     assert say("verify_browser", edge_ingress_check_dns="false") == "m"
+
+
+@pytest.mark.parametrize(
+    ("given", "trusted"),
+    [
+        ([], []),
+        (["egi_notebooks_ca_file"], ["egi_notebooks_ca_file"]),
+        (["egi_notebooks_ca_file", "edge_ingress_ca_file"], ["edge_ingress_ca_file", "egi_notebooks_ca_file"]),
+        (["edge_ingress_ca_file", "jupyterhub_oauth_ca_file"], ["edge_ingress_ca_file", "jupyterhub_oauth_ca_file"]),
+    ],
+)
+def test_the_browser_trusts_what_edge_and_login_were_given(root, say, tmp_path, given, trusted):
+    tasks = DataLoader().load_from_file(str(root / "playbooks/tasks/verify_web.yml"), trusted_as_template=True)
+    (block,) = (task for task in tasks if "block" in task)
+    for name in given:
+        (tmp_path / name).write_text(f"-- {name} --")
+    files = {name: str(tmp_path / name) for name in given}
+    bundle = say("verify_bundle", **block["vars"], **files, verify_internal_ca={})
+    assert re.findall("-- (.*_ca_file) --", bundle) == trusted
 
 
 LOGIN = {"jupyterhub_oauth": {"client_id": "x", "environment": "demo"}, "egi_notebooks_vos": ["vo.a"]}
