@@ -14,7 +14,7 @@ import asyncio
 import collections
 import time
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import egi_notebooks_rules as rules
 import egi_notebooks_servers as servers
@@ -40,6 +40,7 @@ SILENT = (
 #: In the stored state of somebody whose tokens Check-in has refused: a hub that starts anew must know it too.
 REFUSED = "egi_notebooks_refused"
 ENDPOINT = "/protocol/openid-connect/auth"
+LOGOUT = "/protocol/openid-connect/logout"
 DISCOVERY = "/.well-known/openid-configuration"
 #: What the token endpoint says of the hub and not of the user, by some releases with status 400.
 HUB_ERRORS = (b'"invalid_client"', b'"unauthorized_client"')
@@ -97,9 +98,16 @@ class LogoutHandler(OAuthLogoutHandler):
         self.id_token = (auth_state or {}).get("id_token")
 
     async def render_logout_page(self) -> None:
-        """Lead to Check-in's own logout. Without a proof it asks the person whether that is meant."""
-        hint = f"&{urlencode({'id_token_hint': self.id_token})}" if self.id_token else ""
-        self.redirect(self.authenticator.logout_redirect_url + hint)
+        """Lead to Check-in's own logout. Without a proof it asks the person whether that is meant.
+
+        The proof is for Check-in alone: a page that the site has chosen instead gets none.
+        """
+        url = urlsplit(self.authenticator.logout_redirect_url)
+        if self.id_token and url._replace(query="").geturl() == self.authenticator.issuer + LOGOUT:
+            query = [*parse_qsl(url.query), ("id_token_hint", self.id_token)]
+            self.redirect(url._replace(query=urlencode(query)).geturl())
+        else:
+            await super().render_logout_page()
 
 
 class CheckinAuthenticator(GenericOAuthenticator):
@@ -132,6 +140,11 @@ class CheckinAuthenticator(GenericOAuthenticator):
         self.absent: dict[str, float] = {}
         #: Those whom the last answer did not let in, until one does.
         self.refused: set[str] = set()
+
+    @property
+    def issuer(self) -> str:
+        """The address of Check-in, below which its pages are."""
+        return self.authorize_url.removesuffix(ENDPOINT)
 
     # --- Who somebody is ---
 
@@ -251,9 +264,10 @@ class CheckinAuthenticator(GenericOAuthenticator):
         return await asyncio.shield(self._answer)
 
     async def _ask_provider(self) -> bool:
-        url = self.authorize_url.removesuffix(ENDPOINT) + DISCOVERY
         try:
-            await self.httpfetch(url, "asking whether Check-in answers", connect_timeout=5, request_timeout=5)
+            await self.httpfetch(
+                self.issuer + DISCOVERY, "asking whether Check-in answers", connect_timeout=5, request_timeout=5
+            )
         except (HTTPClientError, OSError, ValueError) as error:
             return not is_silence(error)
         return True

@@ -869,7 +869,7 @@ def test_logout_leads_to_check_in_with_a_proof_of_who_leaves(play):
         answer = await browser.get("/hub/logout")
         target = urlsplit(answer.headers["Location"])
         assert f"{target.scheme}://{target.netloc}{target.path}" == (
-            "https://aai-demo.egi.eu/auth/realms/egi/protocol/openid-connect/logout"
+            f"http://127.0.0.1:{hub.checkin.port}/protocol/openid-connect/logout"
         )
         assert parse_qs(target.query) == {
             "client_id": ["egi-notebooks"],
@@ -880,6 +880,43 @@ def test_logout_leads_to_check_in_with_a_proof_of_who_leaves(play):
         # Nobody is logged in any more: there is nothing to prove.
         again = await browser.get("/hub/logout")
         assert "id_token_hint" not in again.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://site.example.org/bye",
+        "https://site.example.org/bye?from=hub",
+        "https://site.example.org/protocol/openid-connect/logout?client_id=egi-notebooks",
+    ],
+)
+def test_a_page_of_the_site_s_own_gets_no_proof_of_who_leaves(play, url):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        hub.login.logout_redirect_url = url
+        answer = await browser.get("/hub/logout")
+        assert (answer.code, answer.headers["Location"]) == (302, url)
+        assert is_sent_to_login(await browser.get("/hub/home"))
+
+
+def test_without_a_page_to_lead_to_logout_ends_on_the_hub_s_own(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        hub.login.logout_redirect_url = ""
+        answer = await browser.get("/hub/logout")
+        assert is_sent_to_login(answer)
+        assert "id-m" not in answer.headers["Location"]
+
+
+def test_a_proof_is_added_to_a_bare_address_of_check_in_too(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        hub.login.logout_redirect_url = hub.login.logout_redirect_url.partition("?")[0]
+        answer = await browser.get("/hub/logout")
+        assert answer.headers["Location"] == f"{hub.login.logout_redirect_url}?id_token_hint=id-m"
 
 
 def test_state_of_logins_does_not_pile_up(play):
