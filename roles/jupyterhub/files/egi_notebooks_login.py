@@ -22,7 +22,7 @@ from jupyterhub import orm, roles
 from jupyterhub.apihandlers import APIHandler
 from jupyterhub.utils import url_path_join
 from oauthenticator.generic import GenericOAuthenticator
-from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
+from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler, OAuthLogoutHandler
 from tornado import web
 from tornado.httpclient import HTTPClientError
 from tornado.ioloop import IOLoop
@@ -86,6 +86,22 @@ class LoginHandler(OAuthLoginHandler):
         super().get()
 
 
+class CallbackHandler(OAuthCallbackHandler):
+    """The way back from Check-in."""
+
+    async def auth_to_user(self, authenticated: dict[str, Any], user: Any = None) -> Any:
+        """Keep who logs in. Of two who chose one name and come at once, the later one meets the earlier one here."""
+        if user is not None:
+            return await super().auth_to_user(authenticated, user)
+        authenticator, name = self.authenticator, authenticated["name"]
+        userinfo = authenticated["auth_state"][authenticator.user_auth_state_key]
+        async with authenticator._locks[name]:
+            await authenticator.check_owner(name, rules.identifier(userinfo))
+            user = await super().auth_to_user(authenticated)
+        authenticator.display_names[name] = rules.display_name(userinfo)
+        return user
+
+
 class LogoutHandler(OAuthLogoutHandler):
     """Logout here and at Check-in, or the next login would ask nobody for a password."""
 
@@ -114,6 +130,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
     """EGI Check-in, with the rules of this service."""
 
     login_handler = LoginHandler
+    callback_handler = CallbackHandler
     logout_handler = LogoutHandler
 
     settings = Dict(help="hub.config.EgiNotebooks").tag(config=True)
@@ -166,7 +183,6 @@ class CheckinAuthenticator(GenericOAuthenticator):
         auth_model["name"] = name = await self._name_here(auth_model["name"], userinfo)
         # Not what upstream has found out by the name that the person chose.
         auth_model["admin"] = name in self.admin_users or rules.is_admin(userinfo, self.settings)
-        self.display_names[name] = rules.display_name(userinfo)
         return auth_model
 
     async def _name_here(self, name: str, userinfo: dict[str, Any]) -> str:
@@ -176,9 +192,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
         if self.known_user(short):
             return short
         if name != short:
-            owner = await self._identifier_of(name)
-            if owner not in (None, identifier):
-                raise web.HTTPError(403, f"The user name {name!r} is somebody else's here. Please tell the operators.")
+            await self.check_owner(name, identifier)
             return name
         try:
             old = rules.plain_name(userinfo)
@@ -192,6 +206,11 @@ class CheckinAuthenticator(GenericOAuthenticator):
                 "service to move them (playbook egi.notebooks.migrate_users), else to remove that user.",
             )
         return name
+
+    async def check_owner(self, name: str, identifier: str) -> None:
+        """Refuse a plain name that is somebody else's here."""
+        if name != rules.short_name(identifier) and await self._identifier_of(name) not in (None, identifier):
+            raise web.HTTPError(403, f"The user name {name!r} is somebody else's here. Please tell the operators.")
 
     def known_user(self, name: str) -> Any:
         """Return the user of the hub who has this name."""
@@ -313,6 +332,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
             self._miss(user)
             return False
         await user.save_auth_state(model["auth_state"])
+        self.display_names[user.name] = rules.display_name(model["auth_state"][self.user_auth_state_key])
         self.absent.pop(user.name, None)
         if not self._may_stay(user, model):
             self._lose(user)
