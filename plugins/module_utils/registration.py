@@ -111,6 +111,8 @@ class Registration:
         self._web = web
         self.path = path
         self.content: dict[str, Any] = {}
+        #: Whether the server has changed what it was asked to, whatever went wrong after that.
+        self.accepted = False
         try:
             with open(path, encoding="utf-8") as stream:
                 found = json.load(stream)
@@ -165,7 +167,7 @@ class Registration:
         with replacing(self.path) as replace:
             answer = self._web.ask("POST", endpoint, f"Bearer {token.strip()}", body)
             self.content = {"issuer": issuer}
-            metadata = self._take(answer.expect(200, 201))
+            metadata = self._take(self._accept(answer, 200, 201))
             missing = [key for key in (*SECRETS, "client_id", "registration_client_uri") if not metadata.get(key)]
             self._remember(metadata, wanted)
             self._save(replace)
@@ -192,7 +194,7 @@ class Registration:
             body.pop("post_logout_redirect_uris", None)
         body |= _as_sent(wanted)
         with replacing(self.path) as replace:
-            metadata = self._take(self._ask("PUT", body).expect(200))
+            metadata = self._take(self._accept(self._ask("PUT", body), 200))
             self._remember(metadata, wanted)
             self._save(replace)
         return metadata
@@ -210,7 +212,7 @@ class Registration:
         self._mark(pending_client_secret=secret)
         body = {"clientId": self.content["client_id"], "secret": secret}
         with replacing(self.path) as replace:
-            answer = self._ask("PUT", body, uri.replace(KEYCLOAK_STANDARD, KEYCLOAK_OWN)).expect(200)
+            answer = self._accept(self._ask("PUT", body, uri.replace(KEYCLOAK_STANDARD, KEYCLOAK_OWN)), 200)
             token = answer.mapping().get("registrationAccessToken")
             if token:
                 self.content["registration_access_token"] = token
@@ -222,7 +224,7 @@ class Registration:
         begun = self.content.get("deleting", False)
         self._mark(deleting=True)
         try:
-            self._ask("DELETE").expect(200, 204, 404, 410)
+            self._accept(self._ask("DELETE"), 200, 204, 404, 410)
         except Unauthorized:
             # After an interrupted run the client is gone, and its token with it. Else it is still there.
             if not begun:
@@ -243,6 +245,12 @@ class Registration:
                 "ask the Check-in team for a new token and put it there, or remove the file to register a new client"
                 + ("; the secret in force is most likely pending_client_secret in that file" if pending else "")
             )
+        return answer
+
+    def _accept(self, answer: Answer, *allowed: int) -> Answer:
+        """Return the answer to a change if it has one of these statuses, and note that the server has made it."""
+        answer.expect(*allowed)
+        self.accepted = True
         return answer
 
     def _take(self, answer: Answer) -> dict[str, Any]:

@@ -434,6 +434,37 @@ def test_a_broken_answer_to_a_registration_is_told(client, issuer, monkeypatch, 
     assert "half-a-document" not in told
 
 
+def test_a_registration_without_all_that_is_needed_is_told_as_one(client, issuer, monkeypatch):
+    answer = client(initial_access_token="wrong-initial-access-token")
+    assert (answer["failed"], answer["changed"], answer["done"]) == (True, False, [])
+    monkeypatch.setattr(issuer, "register", lambda _: (201, {"client_id": "x"}))
+    answer = client()
+    assert (answer["failed"], answer["changed"], answer["done"]) == (True, True, ["created"])
+
+
+@pytest.mark.parametrize(
+    ("options", "call", "done"),
+    [
+        ({"client_name": "Other"}, "replace", "updated"),
+        ({"rotate_secret": True}, "replace", "secret rotated"),
+        ({"state": "absent"}, "unlink", "deleted"),
+    ],
+)
+def test_what_the_issuer_did_before_a_failure_is_told(client, issuer, monkeypatch, options, call, done):
+    client()
+    real = getattr(os, call)
+
+    def broken(*arguments):
+        # Else a temporary file would be left over.
+        if issuer.changes()[-1] != "POST" and (call == "replace" or ".checkin_client-" not in arguments[0]):
+            raise OSError(5, "Input/output error")
+        real(*arguments)
+
+    monkeypatch.setattr(registration.os, call, broken)
+    answer = client(**options)
+    assert (answer["failed"], answer["changed"], answer["done"]) == (True, True, [done])
+
+
 def test_another_provider_s_secret_is_not_rotated(client, issuer, files):
     client()
     content = kept(files)
