@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError
+from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError, check_told_url
 
 #: What only the client itself must see of an answer.
 SECRETS = ("client_secret", "registration_access_token")
@@ -173,6 +173,7 @@ class Registration:
             self._save(replace)
         if missing:
             raise WebError(f"{answer} without {', '.join(missing)}; what it says is in {self.path}")
+        self._uri()
         return metadata
 
     def differing(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -205,7 +206,7 @@ class Registration:
         RFC 7592 has no request for that, and Keycloak's answer to its update has the old secret. Keycloak's own API
         takes a secret of our choice, so it lies in the file before Keycloak knows it.
         """
-        uri = self.content["registration_client_uri"]
+        uri = self._uri()
         if KEYCLOAK_STANDARD not in uri:
             raise WebError(f"{uri} is not Keycloak's, and RFC 7592 has no request for another secret; ask its operator")
         secret = secrets.token_urlsafe(32)
@@ -221,10 +222,10 @@ class Registration:
 
     def delete(self, secret_file: str | None) -> None:
         """Delete the client, then its files."""
-        begun = self.content.get("deleting", False)
+        begun, uri = self.content.get("deleting", False), self._uri()
         self._mark(deleting=True)
         try:
-            self._accept(self._ask("DELETE"), 200, 204, 404, 410)
+            self._accept(self._ask("DELETE", uri=uri), 200, 204, 404, 410)
         except Unauthorized:
             # After an interrupted run the client is gone, and its token with it. Else it is still there.
             if not begun:
@@ -235,8 +236,12 @@ class Registration:
                 os.unlink(secret_file)
         os.unlink(self.path)
 
+    def _uri(self) -> str:
+        """Return the address of the client, by which the server tells where the token is to go."""
+        return check_told_url(f"The registration_client_uri in {self.path}", self.content["registration_client_uri"])
+
     def _ask(self, method: str, data: Any = None, uri: str = "") -> Answer:
-        uri = uri or self.content["registration_client_uri"]
+        uri = uri or self._uri()
         answer = self._web.ask(method, uri, f"Bearer {self.content['registration_access_token']}", data)
         if answer.status == 401:
             pending = "pending_client_secret" in self.content
