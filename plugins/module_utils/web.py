@@ -123,6 +123,8 @@ class Web:
                 follow_redirects="none",
                 # It would replace the token.
                 use_netrc=False,
+                # What goes without TLS stays on the machine.
+                use_proxy=urlsplit(url).scheme == "https",
             )
         except urllib.error.HTTPError as error:
             return Answer(method, url, error.code, error.headers or {}, _body(error, method, url))
