@@ -14,6 +14,8 @@ options:
   hub_url:
     description:
       - Address of the service, such as V(https://notebooks.example.org). The API is below C(/hub/api).
+      - Without TLS only on the host where the module runs, by V(localhost) or V(127.0.0.1), as in
+        V(http://localhost:8000).
     type: str
     required: true
   token:

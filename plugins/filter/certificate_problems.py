@@ -37,11 +37,12 @@ def _pem_blocks(text: str, what: str) -> list[tuple[str, bytes]]:
     """The (label, DER) pairs of a PEM text. Text between blocks, CRLF and blanks at line ends are no fault."""
     blocks: list[tuple[str, bytes]] = []
     label, body = "", ""
-    for line in (raw.strip().lstrip("\ufeff") for raw in text.splitlines()):
+    for number, line in enumerate((raw.strip().lstrip("\ufeff") for raw in text.splitlines()), 1):
         mark = _MARK.match(line)
         if mark is None:
             if "-----BEGIN" in line or "-----END" in line:
-                raise _Damaged(f"The {what} has a damaged line of dashes in block {len(blocks) + 1}: {line[:40]!r}.")
+                # Not the line itself: a key may follow on it, also in a file that was meant to hold certificates.
+                raise _Damaged(f"The {what} has a damaged line of dashes in block {len(blocks) + 1}: line {number}.")
             # Headers such as "Proc-Type: 4,ENCRYPTED" are told apart by their colon; base64 has none.
             body += line if label and ":" not in line else ""
         elif mark[1] == "BEGIN":

@@ -16,6 +16,8 @@ OPTIONS: dict[str, Any] = web.OPTIONS | {
     "hub_url": {"type": "str", "required": True},
     "token": {"type": "str", "required": True, "no_log": True},
 }
+#: Where the token may go without TLS, for it stays on the machine.
+LOOPBACK = ("localhost", "127.0.0.1")
 #: What the hub tells about a server and about a user; the rest is its own business, or a secret (`state`).
 SERVER_KEYS = ("name", "ready", "pending", "stopped", "started", "last_activity", "url", "user_options")
 USER_KEYS = ("name", "admin", "groups", "roles", "created", "last_activity")
@@ -27,9 +29,12 @@ class Hub:
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         """Take the options above."""
         parts = urlsplit(parameters["hub_url"])
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        # The token is as good as an admin's password.
+        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        if not secure or not parts.hostname or parts.query or parts.fragment:
             raise WebError(
-                f"hub_url is {web.shown(parameters['hub_url'])!r}; allowed is an address such as https://notebooks.example.org"
+                f"hub_url is {web.shown(parameters['hub_url'])!r}; allowed is an address such as "
+                f"https://notebooks.example.org, and http:// only with {' or '.join(LOOPBACK)}"
             )
         self.api = f"{parameters['hub_url'].rstrip('/')}/hub/api"
         self._authorization = f"token {parameters['token'].strip()}"

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError, check_issuer
-from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError
+from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError, check_told_url
 
 #: Answers a PKCE verifier that nobody keeps: no code is ever asked for with it.
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(b"egi.notebooks asks, and does not log in").digest()).rstrip(b"=")
@@ -37,7 +37,7 @@ class Discovery:
         url = self.document.get(f"{name}_endpoint")
         if not isinstance(url, str):
             raise WebError(f"The discovery document of {self.document['issuer']} has no {name}_endpoint")
-        return url
+        return check_told_url(f"The {name}_endpoint of {self.document['issuer']}", url)
 
     def texts(self, name: str) -> list[str]:
         """Return a list of the document in the order of the alphabet."""

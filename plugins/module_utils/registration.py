@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError
+from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError, check_told_url
 
 #: What only the client itself must see of an answer.
 SECRETS = ("client_secret", "registration_access_token")
@@ -111,6 +111,8 @@ class Registration:
         self._web = web
         self.path = path
         self.content: dict[str, Any] = {}
+        #: Whether the server has changed what it was asked to, whatever went wrong after that.
+        self.accepted = False
         try:
             with open(path, encoding="utf-8") as stream:
                 found = json.load(stream)
@@ -165,12 +167,13 @@ class Registration:
         with replacing(self.path) as replace:
             answer = self._web.ask("POST", endpoint, f"Bearer {token.strip()}", body)
             self.content = {"issuer": issuer}
-            metadata = self._take(answer.expect(200, 201))
+            metadata = self._take(self._accept(answer, 200, 201))
             missing = [key for key in (*SECRETS, "client_id", "registration_client_uri") if not metadata.get(key)]
             self._remember(metadata, wanted)
             self._save(replace)
         if missing:
             raise WebError(f"{answer} without {', '.join(missing)}; what it says is in {self.path}")
+        self._uri()
         return metadata
 
     def differing(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -192,7 +195,7 @@ class Registration:
             body.pop("post_logout_redirect_uris", None)
         body |= _as_sent(wanted)
         with replacing(self.path) as replace:
-            metadata = self._take(self._ask("PUT", body).expect(200))
+            metadata = self._take(self._accept(self._ask("PUT", body), 200))
             self._remember(metadata, wanted)
             self._save(replace)
         return metadata
@@ -203,14 +206,14 @@ class Registration:
         RFC 7592 has no request for that, and Keycloak's answer to its update has the old secret. Keycloak's own API
         takes a secret of our choice, so it lies in the file before Keycloak knows it.
         """
-        uri = self.content["registration_client_uri"]
+        uri = self._uri()
         if KEYCLOAK_STANDARD not in uri:
             raise WebError(f"{uri} is not Keycloak's, and RFC 7592 has no request for another secret; ask its operator")
         secret = secrets.token_urlsafe(32)
         self._mark(pending_client_secret=secret)
         body = {"clientId": self.content["client_id"], "secret": secret}
         with replacing(self.path) as replace:
-            answer = self._ask("PUT", body, uri.replace(KEYCLOAK_STANDARD, KEYCLOAK_OWN)).expect(200)
+            answer = self._accept(self._ask("PUT", body, uri.replace(KEYCLOAK_STANDARD, KEYCLOAK_OWN)), 200)
             token = answer.mapping().get("registrationAccessToken")
             if token:
                 self.content["registration_access_token"] = token
@@ -219,10 +222,10 @@ class Registration:
 
     def delete(self, secret_file: str | None) -> None:
         """Delete the client, then its files."""
-        begun = self.content.get("deleting", False)
+        begun, uri = self.content.get("deleting", False), self._uri()
         self._mark(deleting=True)
         try:
-            self._ask("DELETE").expect(200, 204, 404, 410)
+            self._accept(self._ask("DELETE", uri=uri), 200, 204, 404, 410)
         except Unauthorized:
             # After an interrupted run the client is gone, and its token with it. Else it is still there.
             if not begun:
@@ -233,8 +236,12 @@ class Registration:
                 os.unlink(secret_file)
         os.unlink(self.path)
 
+    def _uri(self) -> str:
+        """Return the address of the client, by which the server tells where the token is to go."""
+        return check_told_url(f"The registration_client_uri in {self.path}", self.content["registration_client_uri"])
+
     def _ask(self, method: str, data: Any = None, uri: str = "") -> Answer:
-        uri = uri or self.content["registration_client_uri"]
+        uri = uri or self._uri()
         answer = self._web.ask(method, uri, f"Bearer {self.content['registration_access_token']}", data)
         if answer.status == 401:
             pending = "pending_client_secret" in self.content
@@ -243,6 +250,12 @@ class Registration:
                 "ask the Check-in team for a new token and put it there, or remove the file to register a new client"
                 + ("; the secret in force is most likely pending_client_secret in that file" if pending else "")
             )
+        return answer
+
+    def _accept(self, answer: Answer, *allowed: int) -> Answer:
+        """Return the answer to a change if it has one of these statuses, and note that the server has made it."""
+        answer.expect(*allowed)
+        self.accepted = True
         return answer
 
     def _take(self, answer: Answer) -> dict[str, Any]:

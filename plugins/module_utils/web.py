@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError, check_url
+
 #: Far above any answer that is meant for us.
 MAX_ANSWER = 1 << 24
 #: Options of every module that asks a server, see the documentation fragment of the same name.
@@ -29,6 +31,17 @@ def shown(url: str) -> str:
     """Return an address without what may be a secret in it: name and password, query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def check_told_url(where: str, url: object) -> str:
+    """Return an address that a server has told, or refuse one to which a token would go in clear."""
+    try:
+        return check_url(where, url)
+    except SettingsError:
+        # Not the address, which may have a secret in it.
+        raise WebError(
+            f"{where} is no https:// address with a host name, so a token would go there in clear; ask its operator"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,8 @@ class Web:
                 follow_redirects="none",
                 # It would replace the token.
                 use_netrc=False,
+                # What goes without TLS stays on the machine.
+                use_proxy=urlsplit(url).scheme == "https",
             )
         except urllib.error.HTTPError as error:
             return Answer(method, url, error.code, error.headers or {}, _body(error, method, url))

@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 installed:
-  description: Names of the artifacts that were installed, or would be in check mode.
+  description: Names of the artifacts that were installed, or would be in check mode. Also where another one failed.
   type: list
   elements: str
   returned: always
@@ -233,7 +233,7 @@ def replace(source, target: str, mode: int) -> None:
 
 
 def unpack(archive: str, directory: str) -> list[str]:
-    """Unpack the regular files and links of a tar archive; return their paths."""
+    """Unpack the regular files of a tar archive, which holds nothing else but directories; return their paths."""
     root = os.path.realpath(directory)
     installed = []
     with tarfile.open(archive) as tar:
@@ -375,9 +375,10 @@ def main() -> None:
     clear_leftovers(module.params["artifacts"])
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         runs = {pool.submit(install, one, records[one["name"]], timeout): one["name"] for one in todo}
-        failures = [str(run.exception()) for run in concurrent.futures.as_completed(runs) if run.exception()]
+    failures = [str(run.exception()) for run in runs if run.exception()]
     if failures:
-        module.fail_json(msg=" ".join(sorted(failures)), installed=[])
+        names = [name for run, name in runs.items() if not run.exception()]
+        module.fail_json(msg=" ".join(sorted(failures)), changed=bool(names), installed=names)
     module.exit_json(changed=True, installed=names)
 
 

@@ -140,7 +140,7 @@ client:
     redirect_uris: [https://notebooks.example.org/hub/oauth_callback]
     scope: profile email voperson_id entitlements
 done:
-  description: What was done, or would be in check mode, in this order.
+  description: What was done, or would be in check mode, in this order. Also what the issuer did before a failure.
   type: list
   elements: str
   returned: always
@@ -197,8 +197,14 @@ class Task:
         self.registration = Registration(self.web, module.params["credentials_file"], self.issuer)
 
     def do(self, what: str, action: Callable[[], Any]) -> Any:
-        """Do it, or just tell it in check mode."""
-        answer = None if self.module.check_mode else action()
+        """Do it, or just tell it in check mode. What the issuer did counts, whatever fails after that."""
+        self.registration.accepted = False
+        try:
+            answer = None if self.module.check_mode else action()
+        except (WebError, OSError):
+            if self.registration.accepted:
+                self.result["done"].append(what)
+            raise
         self.result["done"].append(what)
         return answer
 

@@ -99,16 +99,16 @@ def current_state(path: str) -> tuple[str | None, int | None]:
 
 
 def write(module: AnsibleModule, path: str, content: str, mode: int) -> None:
-    """Put the content in place under its final mode."""
+    """Put the content in place under its final mode, without a moment under another one."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".config_files-")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(to_bytes(content))
             os.fchmod(stream.fileno(), mode)
-        module.atomic_move(temporary, path, keep_dest_attrs=False)
-        # The move gives a new file the default mode.
-        os.chmod(path, mode)
+        # Not atomic_move, which gives a new file the default mode first. Owner and group are the same either way.
+        module.set_context_if_different(temporary, module.selinux_default_context(path), False)
+        os.replace(temporary, path)
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)

@@ -22,7 +22,8 @@ extends_documentation_fragment:
 options:
   paths:
     description:
-      - Directories whose file system's space is of interest. Of one that does not exist yet it is its nearest parent's.
+      - Absolute paths of directories whose file system's space is of interest. Of one that does not exist yet it is its
+        nearest parent's.
     type: list
     elements: path
     default: [/var/lib/containerd, /var/lib/etcd, /var/lib/kubelet]
@@ -551,6 +552,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    for path in module.params["paths"]:
+        if not os.path.isabs(path):
+            module.fail_json(msg=f"The path {path!r} is not absolute.")
     ip = module.get_bin_path("ip", required=True, opt_dirs=["/sbin", "/usr/sbin"])
 
     def ask(*arguments: str) -> list[dict]:

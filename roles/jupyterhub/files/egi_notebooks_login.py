@@ -14,7 +14,7 @@ import asyncio
 import collections
 import time
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import egi_notebooks_rules as rules
 import egi_notebooks_servers as servers
@@ -22,7 +22,7 @@ from jupyterhub import orm, roles
 from jupyterhub.apihandlers import APIHandler
 from jupyterhub.utils import url_path_join
 from oauthenticator.generic import GenericOAuthenticator
-from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
+from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler, OAuthLogoutHandler
 from tornado import web
 from tornado.httpclient import HTTPClientError
 from tornado.ioloop import IOLoop
@@ -40,6 +40,7 @@ SILENT = (
 #: In the stored state of somebody whose tokens Check-in has refused: a hub that starts anew must know it too.
 REFUSED = "egi_notebooks_refused"
 ENDPOINT = "/protocol/openid-connect/auth"
+LOGOUT = "/protocol/openid-connect/logout"
 DISCOVERY = "/.well-known/openid-configuration"
 #: What the token endpoint says of the hub and not of the user, by some releases with status 400.
 HUB_ERRORS = (b'"invalid_client"', b'"unauthorized_client"')
@@ -85,6 +86,22 @@ class LoginHandler(OAuthLoginHandler):
         super().get()
 
 
+class CallbackHandler(OAuthCallbackHandler):
+    """The way back from Check-in."""
+
+    async def auth_to_user(self, authenticated: dict[str, Any], user: Any = None) -> Any:
+        """Keep who logs in. Of two who chose one name and come at once, the later one meets the earlier one here."""
+        if user is not None:
+            return await super().auth_to_user(authenticated, user)
+        authenticator, name = self.authenticator, authenticated["name"]
+        userinfo = authenticated["auth_state"][authenticator.user_auth_state_key]
+        async with authenticator._locks[name]:
+            await authenticator.check_owner(name, rules.identifier(userinfo))
+            user = await super().auth_to_user(authenticated)
+        authenticator.display_names[name] = rules.display_name(userinfo)
+        return user
+
+
 class LogoutHandler(OAuthLogoutHandler):
     """Logout here and at Check-in, or the next login would ask nobody for a password."""
 
@@ -97,15 +114,23 @@ class LogoutHandler(OAuthLogoutHandler):
         self.id_token = (auth_state or {}).get("id_token")
 
     async def render_logout_page(self) -> None:
-        """Lead to Check-in's own logout. Without a proof it asks the person whether that is meant."""
-        hint = f"&{urlencode({'id_token_hint': self.id_token})}" if self.id_token else ""
-        self.redirect(self.authenticator.logout_redirect_url + hint)
+        """Lead to Check-in's own logout. Without a proof it asks the person whether that is meant.
+
+        The proof is for Check-in alone: a page that the site has chosen instead gets none.
+        """
+        url = urlsplit(self.authenticator.logout_redirect_url)
+        if self.id_token and url._replace(query="").geturl() == self.authenticator.issuer + LOGOUT:
+            query = [*parse_qsl(url.query), ("id_token_hint", self.id_token)]
+            self.redirect(url._replace(query=urlencode(query)).geturl())
+        else:
+            await super().render_logout_page()
 
 
 class CheckinAuthenticator(GenericOAuthenticator):
     """EGI Check-in, with the rules of this service."""
 
     login_handler = LoginHandler
+    callback_handler = CallbackHandler
     logout_handler = LogoutHandler
 
     settings = Dict(help="hub.config.EgiNotebooks").tag(config=True)
@@ -133,6 +158,11 @@ class CheckinAuthenticator(GenericOAuthenticator):
         #: Those whom the last answer did not let in, until one does.
         self.refused: set[str] = set()
 
+    @property
+    def issuer(self) -> str:
+        """The address of Check-in, below which its pages are."""
+        return self.authorize_url.removesuffix(ENDPOINT)
+
     # --- Who somebody is ---
 
     def user_info_to_username(self, user_info: Any) -> str:
@@ -153,7 +183,6 @@ class CheckinAuthenticator(GenericOAuthenticator):
         auth_model["name"] = name = await self._name_here(auth_model["name"], userinfo)
         # Not what upstream has found out by the name that the person chose.
         auth_model["admin"] = name in self.admin_users or rules.is_admin(userinfo, self.settings)
-        self.display_names[name] = rules.display_name(userinfo)
         return auth_model
 
     async def _name_here(self, name: str, userinfo: dict[str, Any]) -> str:
@@ -163,9 +192,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
         if self.known_user(short):
             return short
         if name != short:
-            owner = await self._identifier_of(name)
-            if owner not in (None, identifier):
-                raise web.HTTPError(403, f"The user name {name!r} is somebody else's here. Please tell the operators.")
+            await self.check_owner(name, identifier)
             return name
         try:
             old = rules.plain_name(userinfo)
@@ -179,6 +206,11 @@ class CheckinAuthenticator(GenericOAuthenticator):
                 "service to move them (playbook egi.notebooks.migrate_users), else to remove that user.",
             )
         return name
+
+    async def check_owner(self, name: str, identifier: str) -> None:
+        """Refuse a plain name that is somebody else's here."""
+        if name != rules.short_name(identifier) and await self._identifier_of(name) not in (None, identifier):
+            raise web.HTTPError(403, f"The user name {name!r} is somebody else's here. Please tell the operators.")
 
     def known_user(self, name: str) -> Any:
         """Return the user of the hub who has this name."""
@@ -251,9 +283,10 @@ class CheckinAuthenticator(GenericOAuthenticator):
         return await asyncio.shield(self._answer)
 
     async def _ask_provider(self) -> bool:
-        url = self.authorize_url.removesuffix(ENDPOINT) + DISCOVERY
         try:
-            await self.httpfetch(url, "asking whether Check-in answers", connect_timeout=5, request_timeout=5)
+            await self.httpfetch(
+                self.issuer + DISCOVERY, "asking whether Check-in answers", connect_timeout=5, request_timeout=5
+            )
         except (HTTPClientError, OSError, ValueError) as error:
             return not is_silence(error)
         return True
@@ -299,6 +332,7 @@ class CheckinAuthenticator(GenericOAuthenticator):
             self._miss(user)
             return False
         await user.save_auth_state(model["auth_state"])
+        self.display_names[user.name] = rules.display_name(model["auth_state"][self.user_auth_state_key])
         self.absent.pop(user.name, None)
         if not self._may_stay(user, model):
             self._lose(user)

@@ -189,6 +189,50 @@ def test_a_plain_name_that_is_somebody_else_s_is_refused(play):
         assert (await hub.browser().log_in("m")).code == 302
 
 
+async def at_once(hub, logins):
+    """Log in several people, each of whom is looked up before any of them is kept."""
+    arrived, real = asyncio.Barrier(len(logins)), hub.login.check_allowed
+
+    async def check_allowed(*arguments):
+        await arrived.wait()
+        return await real(*arguments)
+
+    hub.login.check_allowed = check_allowed
+    pages = await asyncio.gather(*(hub.browser().log_in(login) for login in logins))
+    del hub.login.check_allowed
+    return pages
+
+
+def test_of_two_who_come_at_once_with_one_plain_name_one_has_it(play):
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people |= {"m": person(VO), "n": person(VO, voperson_id="n@egi.eu", name="Nina")}
+        pages = dict(zip("mn", await at_once(hub, "mn"), strict=True))
+        first, second = sorted("mn", key=lambda login: pages[login].code)
+        assert (pages[first].code, pages[second].code) == (302, 403)
+        assert "somebody else" in error(pages[second])
+        (user,) = hub.app.users.values()
+        assert (await user.get_auth_state())["oauth_user"] == hub.checkin.people[first]
+        assert hub.login.display_names[user.name] == hub.checkin.people[first]["name"]
+        # Nor later.
+        assert (await hub.browser().log_in(second)).code == 403
+        assert (await hub.browser().log_in(first)).code == 302
+
+
+def test_a_login_that_fails_keeps_the_name_from_nobody(play):
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people |= {"m": person("other"), "n": person(VO, voperson_id="n@egi.eu")}
+        assert [page.code for page in await at_once(hub, "mn")] == [403, 302]
+
+
+def test_one_person_may_come_twice_at_once(play):
+    @play(user_names="preferred_username")
+    async def scenario(hub):
+        hub.checkin.people["m"] = person(VO)
+        assert [page.code for page in await at_once(hub, "mm")] == [302, 302]
+
+
 def test_who_has_moved_to_a_short_name_keeps_it_while_others_have_not(play):
     @play(user_names="preferred_username")
     async def scenario(hub):
@@ -869,7 +913,7 @@ def test_logout_leads_to_check_in_with_a_proof_of_who_leaves(play):
         answer = await browser.get("/hub/logout")
         target = urlsplit(answer.headers["Location"])
         assert f"{target.scheme}://{target.netloc}{target.path}" == (
-            "https://aai-demo.egi.eu/auth/realms/egi/protocol/openid-connect/logout"
+            f"http://127.0.0.1:{hub.checkin.port}/protocol/openid-connect/logout"
         )
         assert parse_qs(target.query) == {
             "client_id": ["egi-notebooks"],
@@ -880,6 +924,43 @@ def test_logout_leads_to_check_in_with_a_proof_of_who_leaves(play):
         # Nobody is logged in any more: there is nothing to prove.
         again = await browser.get("/hub/logout")
         assert "id_token_hint" not in again.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://site.example.org/bye",
+        "https://site.example.org/bye?from=hub",
+        "https://site.example.org/protocol/openid-connect/logout?client_id=egi-notebooks",
+    ],
+)
+def test_a_page_of_the_site_s_own_gets_no_proof_of_who_leaves(play, url):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        hub.login.logout_redirect_url = url
+        answer = await browser.get("/hub/logout")
+        assert (answer.code, answer.headers["Location"]) == (302, url)
+        assert is_sent_to_login(await browser.get("/hub/home"))
+
+
+def test_without_a_page_to_lead_to_logout_ends_on_the_hub_s_own(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        hub.login.logout_redirect_url = ""
+        answer = await browser.get("/hub/logout")
+        assert is_sent_to_login(answer)
+        assert "id-m" not in answer.headers["Location"]
+
+
+def test_a_proof_is_added_to_a_bare_address_of_check_in_too(play):
+    @play()
+    async def scenario(hub):
+        browser = await logged_in(hub)
+        hub.login.logout_redirect_url = hub.login.logout_redirect_url.partition("?")[0]
+        answer = await browser.get("/hub/logout")
+        assert answer.headers["Location"] == f"{hub.login.logout_redirect_url}?id_token_hint=id-m"
 
 
 def test_state_of_logins_does_not_pile_up(play):

@@ -180,6 +180,8 @@ def play(config: Config, templates: str, folder: str, scenario: Scenario) -> Non
             authorize_url=f"{issuer}{PROTOCOL}/auth",
             token_url=f"{issuer}{PROTOCOL}/token",
             userdata_url=f"{issuer}{PROTOCOL}/userinfo",
+            logout_redirect_url=f"{issuer}{PROTOCOL}/logout?"
+            + urlsplit(config.GenericOAuthenticator.logout_redirect_url).query,
             client_secret="s",
         )
         config.CryptKeeper.keys = ["ab" * 32]

@@ -11,7 +11,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.egi.notebooks.plugins.filter.certificate_problems import FilterModule, certificate_problems
@@ -178,7 +178,7 @@ def test_domain(names, domain, good):
         pytest.param(
             SERVER.pem.replace("CERTIFICATE-----", "CERTIFICATE---") + INTERMEDIATE.pem,
             None,
-            "The certificate file has a damaged line of dashes in block 1: '-----BEGIN CERTIFICATE---'.",
+            "The certificate file has a damaged line of dashes in block 1: line 1.",
             id="dashes lost",
         ),
         pytest.param(
@@ -315,6 +315,22 @@ def test_no_sentence_holds_a_part_of_the_key():
         problems = check(SERVER.pem + INTERMEDIATE.pem, broken)
         assert problems
         assert secret[:16] not in " ".join(problems)
+
+
+def test_a_key_whose_lines_ran_together_is_told_by_the_line_s_number():
+    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    begin, secret, end = pem.decode().splitlines()
+    dashes = "has a damaged line of dashes in block 1: line"
+    for broken, line in (
+        (f"{begin}\n{secret}{end}\n", 2),
+        (f"{begin}{secret}\n{end}\n", 1),
+        (f"\n{begin} {secret} {end}", 2),
+    ):
+        assert check(SERVER.pem + INTERMEDIATE.pem, broken) == [f"The private key {dashes} {line}."]
+        # Also where somebody has mixed up the two files.
+        assert check(broken, "")[0] == f"The certificate file {dashes} {line}."
 
 
 def test_present_time_is_the_default():

@@ -79,19 +79,20 @@ class Server(http.server.ThreadingHTTPServer):
 
 @pytest.fixture
 def serve(certificate, monkeypatch):
-    """Return a function that serves a site over HTTPS and returns its address."""
+    """Return a function that serves a site, over HTTPS if not told otherwise, and returns its address."""
     monkeypatch.setenv("no_proxy", "*")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     servers = []
 
-    def start(site) -> str:
+    def start(site, tls=True) -> str:
         server = Server(("127.0.0.1", 0), Handler)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        if tls:
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.site = site
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return f"https://127.0.0.1:{server.server_address[1]}"
+        return f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
 
     yield start
     for server in servers:

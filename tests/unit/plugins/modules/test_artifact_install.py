@@ -186,6 +186,18 @@ def test_a_failure_says_what_and_leaves_nothing(run, artifacts, tmp_path, change
     assert [path for path in (tmp_path / "bin").rglob("*") if path.is_file()] == []
 
 
+def test_what_was_installed_beside_a_failure_is_told(run, artifacts):
+    tool, pack = artifacts
+    broken = {**tool, "name": "broken", "url": "file:///nowhere/tool", "checksum": ""}
+    answer = run(broken, tool, pack)
+    assert answer["failed"]
+    assert "file:///nowhere/tool cannot be fetched" in answer["msg"]
+    assert (answer["changed"], answer["installed"]) == (True, ["tool", "pack"])
+    answer = run(broken, tool, pack)
+    assert answer["failed"]
+    assert (answer["changed"], answer["installed"]) == (False, [])
+
+
 def test_a_checksum_file_without_the_name_is_refused(run, artifacts, site):
     (site / "SUMS").write_text("ab  other\ncd  others\n")
     assert "has no checksum for" in run(artifacts[1])["msg"]

@@ -434,6 +434,71 @@ def test_a_broken_answer_to_a_registration_is_told(client, issuer, monkeypatch, 
     assert "half-a-document" not in told
 
 
+def test_a_registration_without_all_that_is_needed_is_told_as_one(client, issuer, monkeypatch):
+    answer = client(initial_access_token="wrong-initial-access-token")
+    assert (answer["failed"], answer["changed"], answer["done"]) == (True, False, [])
+    monkeypatch.setattr(issuer, "register", lambda _: (201, {"client_id": "x"}))
+    answer = client()
+    assert (answer["failed"], answer["changed"], answer["done"]) == (True, True, ["created"])
+
+
+@pytest.mark.parametrize(
+    ("options", "call", "done"),
+    [
+        ({"client_name": "Other"}, "replace", "updated"),
+        ({"rotate_secret": True}, "replace", "secret rotated"),
+        ({"state": "absent"}, "unlink", "deleted"),
+    ],
+)
+def test_what_the_issuer_did_before_a_failure_is_told(client, issuer, monkeypatch, options, call, done):
+    client()
+    real = getattr(os, call)
+
+    def broken(*arguments):
+        # Else a temporary file would be left over.
+        if issuer.changes()[-1] != "POST" and (call == "replace" or ".checkin_client-" not in arguments[0]):
+            raise OSError(5, "Input/output error")
+        real(*arguments)
+
+    monkeypatch.setattr(registration.os, call, broken)
+    answer = client(**options)
+    assert (answer["failed"], answer["changed"], answer["done"]) == (True, True, [done])
+
+
+# --- No token in clear ---
+
+
+def test_an_endpoint_without_https_gets_no_token(client, login, issuer):
+    in_clear = issuer.url.replace("https:", "http:")
+    issuer.document = {f"{name}_endpoint": f"{in_clear}/x" for name in ("registration", "authorization")}
+    answer = client()
+    told = f"The registration_endpoint of {issuer.issuer} is no https:// address"
+    assert answer["msg"].startswith(told)
+    assert (answer["changed"], issuer.changes()) == (False, [])
+    (problem,) = login()
+    assert f"The authorization_endpoint of {issuer.issuer} is no https:// address" in problem
+
+
+def test_a_client_s_address_without_https_gets_no_token(client, run, issuer, files, monkeypatch):
+    told = f"The registration_client_uri in {files['credentials_file']} is no https:// address"
+    real = issuer.shown
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            issuer, "shown", lambda name: real(name) | {"registration_client_uri": "http://127.0.0.1:9/x?s3cret"}
+        )
+        answer = client()
+        assert answer["msg"].startswith(told)
+        assert "s3cret" not in answer["msg"]
+        # It is there, and all that is known of it in the file.
+        assert (answer["changed"], answer["done"]) == (True, ["created"])
+    before, calls = kept(files), len(issuer.calls)
+    assert before["client_secret"]
+    for options in ({}, {"rotate_secret": True}, {"state": "absent"}):
+        assert client(**options)["msg"].startswith(told)
+    assert run(checkin_client_info, credentials_file=files["credentials_file"])["msg"].startswith(told)
+    assert (kept(files), len(issuer.calls)) == (before, calls)
+
+
 def test_another_provider_s_secret_is_not_rotated(client, issuer, files):
     client()
     content = kept(files)

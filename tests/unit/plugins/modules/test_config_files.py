@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -53,6 +55,43 @@ def test_files_are_created_kept_changed_and_removed(run, tmp_path):
     assert run(files)["changed"]
     assert not first.exists()
     assert not run(files)["changed"]
+
+
+@pytest.mark.parametrize("old", [None, "before\n"])
+def test_a_file_is_never_there_under_another_mode(run, tmp_path, monkeypatch, old):
+    path = tmp_path / "secret"
+    if old:
+        path.write_text(old)
+        path.chmod(0o600)
+    seen = []
+
+    def watched(real):
+        def call(*arguments, **options):
+            real(*arguments, **options)
+            if path.exists():
+                seen.append((path.read_text(), path.stat().st_mode & 0o777))
+
+        return call
+
+    for name in ("chmod", "fchmod", "rename", "replace"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    assert run([{"path": str(path), "content": "after\n", "mode": "0600"}])["changed"]
+    assert set(seen) <= {(old, 0o600), ("after\n", 0o600)}
+    assert ("after\n", 0o600) in seen
+    assert [one.name for one in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_file_has_its_label_before_its_name(run, tmp_path, monkeypatch):
+    path, seen = tmp_path / "x.conf", []
+    monkeypatch.setattr(config_files.AnsibleModule, "selinux_default_context", lambda _, name: [name])
+
+    def label(_, name, context, changed):
+        seen.append((pathlib.Path(name).parent, context, path.exists()))
+        return changed
+
+    monkeypatch.setattr(config_files.AnsibleModule, "set_context_if_different", label)
+    assert run([{"path": str(path), "content": "x\n"}])["changed"]
+    assert seen == [(tmp_path, [str(path)], False)]
 
 
 def test_a_sensitive_file_is_not_shown(run, tmp_path):

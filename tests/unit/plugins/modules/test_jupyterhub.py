@@ -203,9 +203,28 @@ def test_users_without_pages_are_refused(run, serve):
     assert "with what is no page of users" in run(jupyterhub_info, hub_url=url, token=TOKEN)["msg"]
 
 
-@pytest.mark.parametrize("url", ["notebooks.example.org", "ftp://n.example.org", "https://n.example.org/?x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "notebooks.example.org",
+        "ftp://n.example.org",
+        "https://n.example.org/?x",
+        "http://n.example.org",
+        "http://localhost.example.org",
+        "http://127.0.0.1@n.example.org",
+    ],
+)
 def test_a_wrong_address_is_refused(run, url):
     assert "allowed is an address such as" in run(jupyterhub_info, hub_url=url, token=TOKEN)["msg"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_without_tls_a_token_stays_on_the_machine(run, serve, hub, monkeypatch, host):
+    url = serve(hub, tls=False).replace("127.0.0.1", host)
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    answer = run(jupyterhub_info, hub_url=url, token=TOKEN, users=[])
+    assert answer.get("version") == "5.5.0", answer
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(run, serve, hub):

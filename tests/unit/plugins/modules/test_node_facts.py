@@ -344,6 +344,13 @@ def test_space_of_a_directory_that_is_not_there_yet(tmp_path):
     assert node_facts.disk("/")["total_mb"] >= node_facts.disk("/")["free_mb"] > 0
 
 
+@pytest.mark.parametrize("path", ["data", ""])
+def test_a_relative_path_is_refused(capsys, path):
+    with patch_module_args({"paths": ["/", path]}), pytest.raises(SystemExit):
+        node_facts.main()
+    assert json.loads(capsys.readouterr().out)["msg"] == f"The path {path!r} is not absolute."
+
+
 def test_one_call_tells_it_all(machine, monkeypatch, capsys, tmp_path):
     answers = {"address": LINKS, "route": [{"dst": "default", "dev": "eth0"}]}
     monkeypatch.setattr(AnsibleModule, "get_bin_path", lambda *_, **__: "ip")
