@@ -95,7 +95,7 @@ def test_a_host_in_no_known_group_and_the_lack_of_a_master_are_refused(tmp_path)
 NODES = ("master", "edge", "worker", "nfs")
 MARK = "/run/lab-before-the-run"
 #: Where the collection writes.
-KEPT = "/etc /opt /usr/local /var/lib/egi-notebooks/artifacts /var/lib/apt /var/lib/dpkg"
+KEPT = "/etc /opt /usr/local /var/lib/apt /var/lib/dpkg"
 
 # Beside the kubelet's own socket, which is on the loopback interface; for ten minutes at most.
 LISTEN = "import socket, time; listener = socket.create_server(('10.77.0.13', 10248)); time.sleep(600)"
