@@ -141,7 +141,7 @@ def test_the_address_that_the_inventory_names_is_registered(lab, tmp_path):
     """
     floating = {
         "ansible_host": "203.0.113.5",
-        "ansible_ssh_common_args": f"-o HostName={WORKER.address} -o HostKeyAlias={WORKER.fqdn}",
+        "ansible_ssh_extra_args": f"-o HostName={WORKER.address} -o HostKeyAlias={WORKER.fqdn}",
     }
     hosts = inventory(tmp_path, worker={"kube_node_address": WORKER.address} | floating)
     result = playbook("cluster", inventory=hosts)
