@@ -128,8 +128,9 @@ def test_a_dry_run_on_bare_machines_tells_what_is_to_come_and_makes_none_of_it(l
     result = playbook("site", "--check", "--diff")
     assert result.status == 0, result.failures
     changes = "\n".join(result.changes)
-    for told in ("Start the control plane", "Join the cluster", "Report that the chart would be deployed"):
-        assert told in changes, changes
+    for told in ("master", "the control plane would be made"), ("worker", "the machine would join the cluster"):
+        assert f"{MACHINES[told[0]].fqdn}: egi.notebooks.kube_{told[0]} : Report that {told[1]}" in changes, changes
+    assert "egi.notebooks.jupyterhub : Report that the chart would be deployed" in changes, changes
     made = "/etc/kubernetes /etc/containerd /var/lib/etcd /usr/local/bin/kubeadm /usr/local/bin/containerd"
     for node in CLUSTER:
         assert lab.ssh(node, f"ls -d {made}").stdout == ""
