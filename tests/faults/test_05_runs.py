@@ -144,6 +144,7 @@ def test_a_master_that_is_no_worker_any_more_is_kept_to_itself(lab):
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
     # Traefik has come for the label, and goes with it.
     wait_until(lambda: not any(one.startswith("edge/") for one in containers(lab, "master")), 60, "a master alone")
+    wait_until_sound(lab)
     unchanged(lab, picture(lab))
 
 
