@@ -776,7 +776,8 @@ def test_one_run_tells_all_about_all_hosts(refused):
         "^m: kube_master_pod_mtu is 9999; allowed is at most [0-9]+, the narrowest link",
         r'^m: egi_notebooks_domain is "notebooks.invalid", which the control machine can\'t resolve',
         "^odd: kube_node stopped its checks: .*kube_node_minimum_memory",
-        "^gone: machine does not answer: .*port 9",
+        # Said by ssh, or by Ansible to an ssh that has ended already.
+        "^gone: machine does not answer: .*(port 9|could not be sent to remote host)",
         '^n: nfs_server_path is "homes"; allowed is an absolute path',
         "^nfs_servers has n, n2; allowed is one machine, or nfs_volumes_server says whose export users get",
         "^m, w: http://127.0.0.1:9 does not answer",
@@ -807,7 +808,7 @@ def test_the_service_alone_is_checked_before_its_first_part(refused):
 @pytest.mark.parametrize(
     ("playbook", "host", "told"),
     [
-        ("preflight", "bastion", "machine does not answer: .*port 9"),
+        ("preflight", "bastion", "machine does not answer: "),
         ("service", "stranger", "http://127.0.0.1:9 does not answer"),
     ],
 )
