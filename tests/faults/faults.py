@@ -26,6 +26,8 @@ from lab.settings import NODES, Node
 CLUSTER = ("master", "edge", "worker")
 MACHINES = {node.name: node for node in NODES}
 HUB = "jupyterhub"
+#: The playbook of the hub alone.
+DEPLOY = "../tests/faults/playbooks/hub"
 #: Whatever proxy a test has put into the node's environment.
 KUBECTL = "env -u http_proxy -u https_proxy kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 HELM = "env -u http_proxy -u https_proxy KUBECONFIG=/etc/kubernetes/admin.conf /usr/local/bin/helm"
@@ -194,3 +196,12 @@ def inventory(folder: Path, **host_variables: dict) -> Path:
 def extra(**values) -> tuple[str, str]:
     """Extra variables of a run."""
     return ("--extra-vars", json.dumps(values))
+
+
+def deploy(*arguments: str, home: str = "/root", **variables: object) -> runs.Run:
+    """Run the hub's role alone, with these variables; it must succeed."""
+    result = runs.playbook(DEPLOY, *arguments, *extra(faults_home=home, **variables))
+    assert result.status == 0, result.failures
+    # Who has nothing to change is not warned of a plugin that would look more closely.
+    assert result.changes or "helm diff" not in result.output.lower()
+    return result

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 from access import PROJECT
-from faults import CLUSTER, HELM, HUB, MACHINES, extra, pick_home, wait_until
-from runs import playbook
+from faults import CLUSTER, HELM, HUB, MACHINES, deploy, pick_home, wait_until
 from user import Kernel, Terminal, User
 
 from lab.nodes import ssh_options
@@ -190,16 +189,11 @@ def public_homes(lab):
 
 @pytest.mark.usefixtures("public_homes")
 def test_a_public_address_of_the_homes_can_be_closed_to_users_at_work(lab, member):
-    def deploy(**variables) -> list[str]:
-        result = playbook("../tests/faults/playbooks/hub", *extra(faults_home="/root", **variables))
-        assert result.status == 0, result.failures
-        return result.changes
-
     member.start()
     with member.kernel() as kernel:
         assert kernel.run(KNOCK) == "open\n"
         try:
-            assert deploy(jupyterhub_user_closed_networks=["203.0.113.0/24"]) != []
+            assert deploy(jupyterhub_user_closed_networks=["203.0.113.0/24"]).changes != []
             wait_until(lambda: kernel.run(KNOCK) == "closed\n", 30, "a closed network")
         finally:
             deploy()

@@ -9,12 +9,11 @@ import json
 import re
 
 import pytest
-from faults import HUB, extra, wait_until, wait_until_sound
+from faults import DEPLOY, HUB, deploy, extra, wait_until, wait_until_sound
 from killed import kill_when, running
 from runs import Run, playbook
 
 DEPLOYER = "deployer"
-PLAYBOOK = "../tests/faults/playbooks/hub"
 
 
 @pytest.fixture
@@ -35,14 +34,6 @@ def deployer(lab):
         f"rm -f /etc/sudoers.d/{DEPLOYER}; rm -rf /tmp/faults-home; "
         f"for i in 1 2 3 4 5; do userdel --remove {DEPLOYER} 2>/dev/null && break; sleep 1; done; ! id {DEPLOYER}",
     )
-
-
-def deploy(*arguments: str, home: str = "/root", **variables: object) -> Run:
-    result = playbook(PLAYBOOK, *arguments, *extra(faults_home=home, **variables))
-    assert result.status == 0, result.failures
-    # Who has nothing to change is not warned of a plugin that would look more closely.
-    assert result.changes or "helm diff" not in result.output.lower()
-    return result
 
 
 def deployments(result: Run) -> list[str]:
@@ -81,7 +72,7 @@ def deployed(lab) -> dict[str, object]:
 
 def kill_an_upgrade() -> None:
     wanted = extra(faults_home="/root", jupyterhub_user_memory_limit="1100M")
-    kill_when(PLAYBOOK, *wanted, nodes=("master",), who=running("linux-amd64/helm .*upgrade"), later=8)
+    kill_when(DEPLOY, *wanted, nodes=("master",), who=running("linux-amd64/helm .*upgrade"), later=8)
 
 
 def take_back(lab, before: dict[str, object]) -> None:
@@ -107,7 +98,7 @@ def test_a_killed_upgrade_after_a_failed_one_goes_back_to_the_good_one(lab):
     before = deployed(lab)
     image = {"hub": {"image": {"name": "registry.invalid/x", "tag": "1"}}}
     failing = extra(faults_home="/root", jupyterhub_timeout=15, jupyterhub_values=image)
-    assert playbook(PLAYBOOK, *failing).status != 0
+    assert playbook(DEPLOY, *failing).status != 0
     kill_an_upgrade()
     take_back(lab, before)
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 from checkin_client import browser
-from faults import CLUSTER, HUB, MACHINES, edge_answers, extra, record, wait_until, wait_until_sound
-from runs import playbook
+from faults import CLUSTER, HUB, MACHINES, deploy, edge_answers, record, wait_until, wait_until_sound
 from user import Kernel
 
 #: kubelet believes in a disk's room only when it has lasted for five minutes.
@@ -100,14 +99,9 @@ def test_edge(lab, at_work, kept):
 
 
 def test_a_user_who_fills_the_worker_ends_the_own_server_alone(lab, member, member2):
-    def deploy(**variables) -> None:
-        result = playbook("../tests/faults/playbooks/hub", *extra(faults_home="/root", **variables))
-        assert result.status == 0, result.failures
-        assert len(result.changes) == 1
-
     member.stop()
     member2.start()
-    deploy(jupyterhub_user_ephemeral_storage_limit="256Mi")
+    assert len(deploy(jupyterhub_user_ephemeral_storage_limit="256Mi").changes) == 1
     try:
         member.start()
         other, kernel = Kernel(member2), Kernel(member)
@@ -118,7 +112,7 @@ def test_a_user_who_fills_the_worker_ends_the_own_server_alone(lab, member, memb
         assert other.run("print('works')") == "works\n"
         assert condition(lab, "worker") == "False"
     finally:
-        deploy()
+        assert len(deploy().changes) == 1
     member.start()
     assert Kernel(member).run("import os; print(os.path.exists('/tmp/fill'))") == "False\n"
     record("a user fills the worker's disk", seconds, "that server ends (time: until it does), no other one", "none")
