@@ -82,87 +82,12 @@ _raw:
       sample: docker.io/library/traefik:v3.7.15
 """
 
-import functools
-import pathlib
-import re
-
-import yaml
 from ansible.errors import AnsibleError
-from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
-MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "meta" / "artifacts.yml"
-# One rule for both kinds: what is a legal image tag is also safe inside an address.
-VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-KEYS = {"files": {"version", "url", "sha256", "checksum_url"}, "images": {"version", "image"}}
-REQUIRED = {"files": {"version", "url"}, "images": {"version", "image"}}
-
-
-@functools.cache
-def load_manifest(path: pathlib.Path = MANIFEST) -> dict[str, dict]:
-    """Return the manifest's entries by name, each with its kind, or say what is wrong with the file."""
-    try:
-        # By libyaml where it is there: each of Ansible's workers reads it anew.
-        content = yaml_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise AnsibleError(f"The artifact manifest {path} cannot be read: {error}") from error
-    if not isinstance(content, dict) or set(content) != set(KEYS):
-        raise AnsibleError(f"The artifact manifest {path} must have the sections {', '.join(KEYS)} and no other.")
-    entries: dict[str, dict] = {}
-    for kind, section in content.items():
-        for name, entry in (section or {}).items():
-            unknown, missing = set(entry) - KEYS[kind], REQUIRED[kind] - set(entry)
-            if unknown or missing:
-                raise AnsibleError(
-                    f"The artifact manifest {path} has a bad entry {name!r}: "
-                    f"unknown keys {sorted(unknown)}, missing keys {sorted(missing)}; "
-                    f"known in {kind} are {', '.join(sorted(KEYS[kind]))}."
-                )
-            if name in entries:
-                raise AnsibleError(f"The artifact manifest {path} has {name!r} both as a file and as an image.")
-            entries[name] = {"kind": kind, **entry, "version": checked_version(name, entry["version"])}
-    return entries
-
-
-def checked_version(name: str, version: object) -> str:
-    """Return the version, or say why it is none."""
-    if not isinstance(version, str):
-        raise AnsibleError(
-            f"The version of artifact {name!r} must be a quoted string, got {type(version).__name__} {version!r}."
-        )
-    if not VERSION.fullmatch(version):
-        raise AnsibleError(
-            f"The version of artifact {name!r} is {version!r}; allowed are letters, digits, '.', '_' and '-'."
-        )
-    return str(version)
-
-
-def mirrored(url: str, mirror: str) -> str:
-    """Return the address below the mirror, or as it is without one."""
-    return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}" if mirror else url
-
-
-def describe(entries: dict[str, dict], name: str, version: object, mirror: str) -> dict[str, str]:
-    """Return what the lookup answers for one name."""
-    if name not in entries:
-        raise AnsibleError(f"There is no artifact {name!r}; known are {', '.join(sorted(entries))}.")
-    entry = entries[name]
-    # An empty version comes from a role variable that nobody set.
-    wanted = entry["version"] if version in (None, "") else checked_version(name, version)
-    if entry["kind"] == "images":
-        return {"name": name, "version": wanted, "image": f"{entry['image']}:{wanted}"}
-    wanted = re.sub(r"^v(?=[0-9])", "", wanted)
-    checksum = ""
-    if "sha256" in entry and wanted == entry["version"]:
-        checksum = f"sha256:{entry['sha256']}"
-    elif "checksum_url" in entry:
-        checksum = f"sha256:{mirrored(entry['checksum_url'].format(version=wanted), mirror)}"
-    return {
-        "name": name,
-        "version": wanted,
-        "url": mirrored(entry["url"].format(version=wanted), mirror),
-        "checksum": checksum,
-    }
+from ansible_collections.egi.notebooks.plugins.plugin_utils import rules
+from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import artifact
+from ansible_collections.egi.notebooks.plugins.plugin_utils.check import shown
 
 
 class LookupModule(LookupBase):
@@ -172,10 +97,6 @@ class LookupModule(LookupBase):
         """Return one dictionary for each name."""
         self.set_options(var_options=variables, direct=kwargs)
         mirror = self.get_option("mirror") or ""
-        if mirror and not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", mirror):
-            shown = re.sub(r"//.*@", "//***@", str(mirror))
-            raise AnsibleError(
-                f"The mirror of artifacts is {shown!r}; allowed is an http(s) address without a login, or nothing."
-            )
-        entries = load_manifest()
-        return [describe(entries, str(term), self.get_option("version"), mirror) for term in terms]
+        if not rules.is_url(mirror):
+            raise AnsibleError(f"The mirror of artifacts must be {rules.URL_RULE}; got {shown(mirror)}.")
+        return [artifact(str(term), self.get_option("version"), mirror) for term in terms]

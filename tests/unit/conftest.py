@@ -65,6 +65,49 @@ def render_role(evaluate) -> Callable[..., Any]:
     return render
 
 
+@pytest.fixture(scope="session")
+def read_check() -> Callable[..., Any]:
+    """Return a function that gives a role's settings as its checks get them, with variables of a site on top.
+
+    ``read_check("kube_node", facts=MACHINE, others={"b": MACHINE}, egi_notebooks_mirror="https://m")``: the checked
+    host is `a` unless `inventory_hostname` says otherwise; `query` stands for modules run on it.
+    """
+
+    def read(
+        role: str,
+        facts: dict[str, Any] | None = None,
+        others: dict[str, dict[str, Any]] | None = None,
+        query: Callable[..., Any] | None = None,
+        problems: list[str] | None = None,
+        **variables: Any,
+    ) -> Any:
+        from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import Reader
+
+        known = (others or {}) | ({variables.get("inventory_hostname", "a"): facts} if facts else {})
+        site = {"inventory_hostname": "a", "groups": {}} | variables
+        hostvars = {name: {} for name in [site["inventory_hostname"], *sum(site["groups"].values(), [])]}
+        hostvars |= {name: {"ansible_facts": {"egi_notebooks_node": node}} for name, node in known.items()}
+        site = {"hostvars": hostvars, "ansible_facts": {"egi_notebooks_node": facts} if facts else {}} | site
+        loader = DataLoader()
+        return Reader(site, Templar(loader=loader, variables=site), loader).check(role, problems, query)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def role_problems(read_check) -> Callable[..., list[str]]:
+    """Return a function that gives all problems of a role, with the arguments of `read_check`."""
+
+    def call(role: str, *arguments: Any, **keywords: Any) -> list[str]:
+        from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import role_module
+
+        problems: list[str] = []
+        check = read_check(role, *arguments, problems=problems, **keywords)
+        return problems + list(role_module(role).problems(check))
+
+    return call
+
+
 @dataclass(frozen=True)
 class Played:
     """What came of a run of ansible-playbook: its exit status, all that it said, and the JSON callback's report."""

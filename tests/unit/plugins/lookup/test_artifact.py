@@ -11,8 +11,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 
-from ansible_collections.egi.notebooks.plugins.lookup import artifact
-from ansible_collections.egi.notebooks.plugins.lookup.artifact import describe, load_manifest
+from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import MANIFEST, describe, load_manifest
 
 PINNED = {
     "tool": {
@@ -63,7 +62,7 @@ def test_a_file_comes_from_upstream_or_from_the_mirror():
 
 @pytest.mark.parametrize("mirror", ["mirror", "ftp://mirror", "https://u:p@mirror/x"])
 def test_a_mirror_that_is_no_address_without_a_login_is_refused_and_no_password_shown(mirror):
-    with pytest.raises(AnsibleError, match="The mirror of artifacts is") as error:
+    with pytest.raises(AnsibleError, match="The mirror of artifacts must be") as error:
         lookup_loader.get("egi.notebooks.artifact").run(["kubeadm"], variables={}, mirror=mirror)
     assert "u:p" not in str(error.value)
 
@@ -130,4 +129,4 @@ def test_a_missing_manifest_is_named(tmp_path):
 
 
 def test_the_manifest_is_found_beside_the_plugin():
-    assert artifact.MANIFEST.is_file()
+    assert MANIFEST.is_file()
