@@ -111,7 +111,7 @@ def test_a_version_that_is_none_is_refused(version):
             r"bad entry 'a': unknown keys \['sha'\]",
         ),
         ("files: {a: {version: '1'}}\nimages: {}\n", r"missing keys \['url'\]"),
-        ("files: {a: {version: 1.36, url: 'https://x'}}\nimages: {}\n", "must be a quoted string, got float 1.36"),
+        ("files: {a: {version: 1.36, url: 'https://x'}}\nimages: {}\n", "must be a quoted string; got float 1.36"),
         ("files: {a: {version: '1', url: 'https://x'}}\nimages: {a: {version: '1', image: x}}\n", "both as a file and"),
         ("files: [\n", "cannot be read"),
     ],
