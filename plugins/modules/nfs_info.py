@@ -29,9 +29,9 @@ options:
     default: ""
   label:
     description:
-      - Label of the XFS file system by which a disk of the caller's is known.
+      - Label of the XFS file system by which a disk of the role nfs_server is known.
     type: str
-    default: ""
+    default: egi-homes
   names:
     description:
       - Host names to resolve.
@@ -45,7 +45,6 @@ EXAMPLES = r"""
   egi.notebooks.nfs_info:
     path: /srv/homes
     disk: /dev/vdb
-    label: egi-homes
     names: [worker1.example.org]
   register: nfs
 """
@@ -196,7 +195,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "str", "default": ""},
             "disk": {"type": "str", "default": ""},
-            "label": {"type": "str", "default": ""},
+            "label": {"type": "str", "default": "egi-homes"},
             "names": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

@@ -17,7 +17,7 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, 
 
 #: What egi.notebooks.nfs_info returns.
 Found = Mapping[str, Any]
-#: A disk of the role's is known by this label, of at most 12 characters. A disk with other content is never touched.
+#: Label of the homes' file system, by which nfs_info knows a disk of the role. XFS takes 12 characters.
 LABEL = "egi-homes"
 PORT = 2049
 DISK = re.compile(r"/dev/[A-Za-z0-9._/-]+")
@@ -143,12 +143,12 @@ def _clients_must(check: Check, rule: str, advice: str) -> str:
 
 def query(check: Check) -> dict[str, Any]:
     """Return the arguments for egi.notebooks.nfs_info."""
-    return {
-        "path": check["path"],
-        "disk": check["disk"],
-        "label": LABEL,
-        "names": [client for client in _mounting(check) if not ADDRESS.fullmatch(client)],
-    }
+    return {"path": check["path"], "disk": check["disk"], "names": names(check)}
+
+
+def names(check: Check) -> list[str]:
+    """Return the clients whose addresses the NFS server has to resolve."""
+    return [client for client in _mounting(check) if not ADDRESS.fullmatch(client)]
 
 
 def clients(check: Check) -> list[str]:
@@ -186,6 +186,20 @@ def exports(check: Check, found: Found) -> list[str]:
 
 def _uuid(text: str) -> str:
     return str(uuid.uuid5(NAMESPACE, text))
+
+
+def plan(check: Check, found: Found) -> dict[str, Any]:
+    """Return what is to be changed.
+
+    `mkfs` is a command or empty, `mount` the homes' mount, `directory` whether that has to be created or changed, and
+    `exports` the clients with their options.
+    """
+    return {
+        "mkfs": mkfs(check, found) if found["disk"]["state"] in ("empty", "unfinished") else [],
+        "mount": mount(check, found),
+        "directory": not directory_is_current(check, found),
+        "exports": exports(check, found),
+    }
 
 
 def mkfs(check: Check, found: Found) -> list[str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pathlib
 
 import pytest
+import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.filter.core import to_uuid
 
+from ansible_collections.egi.notebooks.plugins.modules import nfs_info
 from ansible_collections.egi.notebooks.plugins.plugin_utils import nfs_server
 
 ETH0 = {
@@ -233,7 +235,6 @@ def test_names_are_resolved_unless_the_inventory_has_an_address(check):
     assert nfs_server.query(settings) == {
         "path": "/srv/homes",
         "disk": "/dev/vdb",
-        "label": "egi-homes",
         "names": ["c", "homes.example.org"],
     }
     answers = found(addresses={"c": ["127.0.1.1", "192.0.2.13"], "homes.example.org": ["192.0.2.12"]})
@@ -258,12 +259,15 @@ def test_no_client_loses_its_export_while_its_name_can_t_be_resolved(check):
         nfs_server.exports(check(), found(addresses={"b": [], "c": ["192.0.2.13"]}))
 
 
-def test_the_exports_file(render_role, root):
-    site = {"groups": GROUPS, "inventory_hostname": "d", "hostvars": {}, "__nfs_server_found": FOUND}
+def test_the_exports_file(render_role):
+    site = {
+        "groups": GROUPS,
+        "inventory_hostname": "d",
+        "hostvars": {},
+        "__nfs_server_plan": {"exports": ["192.0.2.12(rw,sync)", "192.0.2.13(rw)"]},
+    }
     text = render_role("nfs_server", "lookup('ansible.builtin.template', role_path ~ '/templates/exports.j2')", **site)
-    assert text.splitlines()[-1].startswith('"/srv/homes" 192.0.2.12(rw,sync,')
-    assert text.endswith(")\n")
-    assert not text.endswith("\n\n")
+    assert text.endswith('\n"/srv/homes" 192.0.2.12(rw,sync) 192.0.2.13(rw)\n')
 
 
 def test_a_file_system_is_created_on_an_empty_disk_and_again_only_if_that_was_interrupted(check):
@@ -294,6 +298,21 @@ def test_a_mount_is_current_if_it_is_there_now_and_at_boot(check):
     for wrong in ({}, directory | {"mode": "0755"}, directory | {"uid": 0}):
         assert not nfs_server.directory_is_current(settings, current | {"directory": wrong})
     assert nfs_server.directory_is_current(check(), found(directory=directory))
+
+
+def test_what_is_to_be_changed(render_role):
+    """As the role's tasks get it."""
+    site = {"groups": GROUPS, "inventory_hostname": "d", "hostvars": {}, "nfs_server_disk": "/dev/vdb"}
+    expression = "lookup('egi.notebooks.decision', 'nfs_server.plan', found=found)"
+    plan = render_role("nfs_server", expression, **site, found=found(**on_disk("empty")))
+    assert (plan["mkfs"][0], plan["mount"]["is_current"], plan["directory"]) == ("mkfs.xfs", False, True)
+    (export,) = plan["exports"]
+    assert export.startswith("192.0.2.12(rw,")
+    assert render_role("nfs_server", expression, **site, found=found(**on_disk("ours", uuid="1")))["mkfs"] == []
+
+
+def test_the_module_knows_the_disk_by_the_label_that_it_gets():
+    assert yaml.safe_load(nfs_info.DOCUMENTATION)["options"]["label"]["default"] == nfs_server.LABEL
 
 
 def test_faults_of_the_export(check):

@@ -147,6 +147,12 @@ def test_a_second_run_changes_nothing(plan, existing):
     assert plan(*existing, nfs_volumes_size="1024Gi") == nothing
 
 
+def test_a_second_run_as_the_role_s_tasks_have_it(render_role, existing):
+    site = {"groups": GROUPS, "inventory_hostname": "a", "hostvars": {"d": {}}, "found": existing}
+    expression = "lookup('egi.notebooks.decision', 'nfs_volumes.plan', objects=found, wanted=__nfs_volumes_manifests)"
+    assert not render_role("nfs_volumes", expression, **site)["apply"]
+
+
 def test_what_is_missing_is_created(plan):
     assert plan() == {"problems": [], "exists": False, "apply": True, "release": False, "wait": True}
 
