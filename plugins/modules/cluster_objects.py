@@ -12,8 +12,8 @@ author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
 short_description: Creates, changes and deletes a role's objects of a Kubernetes cluster
 description:
-  - Reads the objects with C(kubectl get) and runs C(kubectl apply) only if one is missing or differs. The Python client,
-    which M(kubernetes.core.k8s) loads, takes seconds for that.
+  - Reads the objects with C(kubectl get) and runs C(kubectl apply) only if one is missing or differs. The Python
+    client, which M(kubernetes.core.k8s) loads, takes seconds for that.
   - Gives each object the labels C(app.kubernetes.io/managed-by=egi.notebooks) and
     C(app.kubernetes.io/part-of=egi-notebooks).
   - Changes nothing if the cluster has an object of one of these names without the labels, or a namespace without them
@@ -40,8 +40,8 @@ options:
     default: {}
   state:
     description:
-      - Whether the objects exist. V(absent) deletes those that have the labels, and namespaces only if nothing of others
-        is in them.
+      - Whether the objects exist. V(absent) deletes those that have the labels, and namespaces only if nothing of
+        others is in them.
     type: str
     choices: [absent, present]
     default: present
@@ -181,7 +181,9 @@ def is_own(actual: dict, wanted: dict, role_exists: bool) -> bool:
     if role_exists or actual["metadata"]["name"].startswith("egi-notebooks-"):
         return True
     plain = {key: value for key, value in wanted.items() if key != "metadata"}
-    return actual["kind"] != "Namespace" and contains(actual, plain)
+    # Those that say nothing but their name are not recognised by what they say.
+    is_plain = wanted["kind"] in ("Namespace", "ServiceAccount") or plain.get("data") == {}
+    return not is_plain and contains(actual, plain)
 
 
 def unready(item: dict) -> str:

@@ -12,8 +12,8 @@ author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
 short_description: Queries Prometheus for its targets, and waits until they are up
 description:
-  - Queries the Prometheus that the role P(egi.notebooks.prometheus#role) runs, through the API of the cluster. Runs on a
-    host that has the cluster's credentials and kubectl.
+  - Queries the Prometheus that the role P(egi.notebooks.prometheus#role) runs, through the API of the cluster. Runs on
+    a host that has the cluster's credentials and kubectl.
   - Does not fail because of a target. What is wrong is in RV(faults).
   - No proxy of the host's environment is used.
 extends_documentation_fragment:
@@ -100,10 +100,14 @@ PAUSE = 5
 def read_targets(answer: str) -> list[dict]:
     """Return the targets of an answer of Prometheus; ValueError for what is none."""
     try:
-        found = json.loads(answer)["data"]["activeTargets"]
         return [
-            {"job": item["labels"]["job"], "url": item["scrapeUrl"], "health": item["health"], "error": item["lastError"]}
-            for item in found
+            {
+                "job": item["labels"]["job"],
+                "url": item["scrapeUrl"],
+                "health": item["health"],
+                "error": item["lastError"],
+            }
+            for item in json.loads(answer)["data"]["activeTargets"]
         ]
     except (KeyError, TypeError) as error:
         raise ValueError("the answer has no targets") from error

@@ -149,8 +149,8 @@ class Result:
         return self.answer.body.decode("utf-8", "replace") if self.answer else ""
 
     def __str__(self) -> str:
-        """The URL and what it returned, without the end of the sentence."""
-        return f"{self.url} returns {self.status}" if self.answer else f"{self.url} can't be requested: {self.reason}"
+        """The URL and what it returned, or why nothing, without the end of the sentence."""
+        return f"{self.url} returns {self.status}" if self.answer else self.reason
 
 
 def request(web: Web, url: str) -> Result:
@@ -192,6 +192,9 @@ def login_page_faults(result: Result) -> Iterator[str]:
 def login_faults(wanted: dict[str, Any], result: Result) -> Iterator[str]:
     """Yield what is wrong with the redirect to Check-in."""
     target, _mark, query = result.location.partition("?")
+    if not result.answer:
+        yield f"{result}."
+        return
     if result.status != 302 or target != wanted["authorize_url"] or not query:
         where = f" and redirects to {shown(result.location)}" if result.location else ""
         yield f"{result}{where}; must redirect to {wanted['authorize_url']}."
