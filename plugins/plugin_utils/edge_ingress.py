@@ -89,8 +89,8 @@ def dns_problems(check: Check) -> Iterator[str]:
         yield check.must(
             "domain",
             "a host name that the control node can resolve",
-            "Add a DNS entry with the address of an edge, or set edge_ingress_check_dns to false if only this host can't "
-            "resolve it.",
+            "Add a DNS entry with the address of an edge, or set edge_ingress_check_dns to false if only this host "
+            "can't resolve it.",
         )
 
 
