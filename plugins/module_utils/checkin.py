@@ -64,6 +64,11 @@ def check_issuer(where: str, given: object) -> str:
     return url.rstrip("/")
 
 
+def is_host_name(text: object) -> bool:
+    """Return whether this is a fully qualified host name in lowercase."""
+    return isinstance(text, str) and len(text) <= 253 and HOST_NAME.fullmatch(text) is not None
+
+
 def check_host_name(where: str, given: object) -> str:
     """Return a public host name."""
     if not isinstance(given, str) or not HOST_NAME.fullmatch(given):

@@ -98,6 +98,8 @@ class Web:
 
     ca_path: str | None = None
     timeout: int = 10
+    #: Whether what goes without TLS may leave the host. No token may be in it.
+    public: bool = False
 
     def ask(
         self, method: str, url: str, authorization: str = "", data: Any = None, accept: str = "application/json"
@@ -124,7 +126,7 @@ class Web:
                 # It would replace the token.
                 use_netrc=False,
                 # What goes without TLS stays on the machine.
-                use_proxy=urlsplit(url).scheme == "https",
+                use_proxy=self.public or urlsplit(url).scheme == "https",
             )
         except urllib.error.HTTPError as error:
             return Answer(method, url, error.code, error.headers or {}, _body(error, method, url))

@@ -50,7 +50,11 @@ class Reader:
         settings = read_settings(role, self._load, template, self.variables)
         if problems is not None:
             problems += settings.problems
-        return Check(role, settings.values, self.run, settings.shared_names, query)
+        return Check(role, settings.values, self.run, settings.shared_names, query, self._read)
+
+    def _read(self, path: str) -> bytes:
+        # This encoding has every byte.
+        return self._loader.get_text_file_contents(path, "latin-1").encode("latin-1")
 
 
 def read_run(variables: Mapping[str, Any]) -> Run:
