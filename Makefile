@@ -7,7 +7,7 @@ PYTHON := $(shell for v in 3.14 3.13 3.12; do for p in $$(type -ap python$$v) $$
 VENV := $(CACHE)/venv-$(shell { cat requirements.txt; echo $(PYTHON); } | sha256sum | cut -c1-16)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help venv lock lab lab-nodes lab-status lab-open lab-down lab-clean lab-logs lab-ssh
+.PHONY: help venv lock docs lab lab-nodes lab-status lab-open lab-down lab-clean lab-logs lab-ssh
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -21,9 +21,12 @@ $(VENV)/ready:
 	@$(VENV)/bin/pip install --quiet --no-compile --require-hashes -r requirements.txt
 	@touch $@
 
-lock: venv  ## write requirements.txt anew from requirements.in
+lock: venv  ## write requirements.txt from requirements.in
 	pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-find-links --no-emit-index-url \
 		--output-file requirements.txt requirements.in
+
+docs: venv  ## the documentation as a web site: build/docs/index.html
+	docs/docsite/build
 
 lab: venv  ## the whole service (CHART=PATH takes another, unpacked chart)
 	@python -m lab up

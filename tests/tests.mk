@@ -8,19 +8,30 @@ IN_LAB := python -m lab exec --
   test-identity-full test-destroy test-packages test beside-host beside-molecule beside-lint beside-unit benchmark \
   benchmark-cold fuzz
 
-lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, ansible-test sanity
+lint: $(VENV_READY)  ## ansible-lint, yamllint, ruff, changelog, documentation with its links, ansible-test sanity
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
 	antsibull-changelog lint
 	ansible-lint
+	antsibull-docs lint-collection-docs --plugin-docs .
+	docs/docsite/build
 	tests/sanity/run
 
 sanity: $(VENV_READY)  ## ansible-test sanity on the collection as it is installed
 	tests/sanity/run
 
-test-unit: $(VENV_READY)  ## everything that needs no lab
-	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm pytest tests/unit
+# With CORE, an environment that has this ansible-core, and all other packages from the project's own.
+CORE_VENV := $(if $(CORE),$(VENV)-core-$(CORE))
+test-unit: export PATH := $(CORE_VENV:%=%/bin:)$(PATH)
+test-unit: $(VENV_READY) $(CORE_VENV:%=%/ready)  ## everything that needs no lab (CORE=2.19: with another ansible-core)
+	EGI_NOTEBOOKS_HELM=$$(python -m lab part helm)/helm python -m pytest tests/unit $(PYTEST)
+
+$(VENV)-core-%/ready: | $(VENV_READY)
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --no-compile 'ansible-core==$*.*'
+	@echo $(VENV)/lib/python*/site-packages > $$(echo $(@D)/lib/python*/site-packages)/project.pth
+	@touch $@
 
 test-molecule: $(VENV_READY)  ## site.yml on fresh nodes: check mode, first run, second run without a change
 	python -m lab nodes --fresh
