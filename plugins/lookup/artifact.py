@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Version, address and checksum of what the collection installs."""
+"""Version, URL and checksum of the artifacts that the collection installs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ DOCUMENTATION = r"""
 name: artifact
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Version, address and checksum of a file or image that the collection installs
+short_description: Version, URL and checksum of a file or image that the collection installs
 description:
-  - Answers from the collection's own manifest, C(meta/artifacts.yml), so that every role downloads the same pinned
-    versions and one mirror serves them all.
+  - Reads the collection's manifest C(meta/artifacts.yml). All roles download the same pinned versions from it, and one
+    mirror can serve all of them.
 options:
   _terms:
     description:
@@ -22,17 +22,18 @@ options:
     required: true
   version:
     description:
-      - Version to use instead of the manifest's, a quoted string. For a file a leading C(v) is dropped; for an image
-        it is the tag.
-      - A checksum pinned in the manifest belongs to the manifest's version alone. Another version is checked with
-        upstream's checksum file.
+      - Version to use instead of the version in the manifest, as a quoted string. For a file, a leading C(v) is
+        removed. For an image, this is the tag.
+      - A checksum in the manifest applies only to the version in the manifest. Another version is verified with the
+        upstream checksum file.
     type: raw
   mirror:
     description:
-      - Prefix that replaces the scheme of upstream's address, for example V(https://mirror.example.org) turns
+      - Prefix that replaces the scheme of the upstream URL. For example, V(https://mirror.example.org) turns
         C(https://dl.k8s.io/release/...) into C(https://mirror.example.org/dl.k8s.io/release/...).
-      - A login in it is refused, since addresses stand in files and messages that everybody may read.
-      - Empty means upstream itself. Image names are never changed, since the container runtime knows the mirror.
+      - A login in the URL is rejected, because URLs appear in files and messages that others can read.
+      - By default files come from upstream. Image names do not change, because the container runtime has the mirror
+        configured.
     type: str
     default: ""
 """
@@ -47,7 +48,7 @@ EXAMPLES = r"""
   vars:
     artifact: "{{ lookup('egi.notebooks.artifact', 'kubeadm', version='1.36.1', mirror='https://mirror.example.org') }}"
 
-- name: Show the image that the edge runs
+- name: Show the image of Traefik
   ansible.builtin.debug:
     msg: "{{ lookup('egi.notebooks.artifact', 'traefik').image }}"
 """
@@ -63,21 +64,21 @@ _raw:
       type: str
       sample: kubeadm
     version:
-      description: Version without a leading C(v) for a file, tag for an image.
+      description: Version without a leading C(v) of a file, or tag of an image.
       type: str
       sample: 1.36.3
     url:
-      description: Address of the file. Files only.
+      description: URL of the file. Files only.
       type: str
       sample: https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubeadm
     checksum:
       description:
-        - C(sha256:) and either the digest or the address of upstream's checksum file, as M(ansible.builtin.get_url)
-          takes it. Empty where upstream publishes none. Files only.
+        - V(sha256:) followed by the digest or by the URL of the upstream checksum file, as
+          M(ansible.builtin.get_url) takes it. Empty if upstream publishes none. Files only.
       type: str
       sample: sha256:https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubeadm.sha256
     image:
-      description: Image with its tag, under upstream's name. Images only.
+      description: Upstream name of the image with its tag. Images only.
       type: str
       sample: docker.io/library/traefik:v3.7.15
 """
@@ -92,7 +93,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
 MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "meta" / "artifacts.yml"
-# One rule for both kinds: what is a legal image tag is also safe inside an address.
+# One rule for both kinds: a valid image tag is also safe in a URL.
 VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 KEYS = {"files": {"version", "url", "sha256", "checksum_url"}, "images": {"version", "image"}}
 REQUIRED = {"files": {"version", "url"}, "images": {"version", "image"}}
@@ -100,9 +101,9 @@ REQUIRED = {"files": {"version", "url"}, "images": {"version", "image"}}
 
 @functools.cache
 def load_manifest(path: pathlib.Path = MANIFEST) -> dict[str, dict]:
-    """Return the manifest's entries by name, each with its kind, or say what is wrong with the file."""
+    """Return the entries of the manifest by name, each with its kind, or raise an error about the file."""
     try:
-        # By libyaml where it is there: each of Ansible's workers reads it anew.
+        # With libyaml if it is installed, because every worker process of Ansible reads the file again.
         content = yaml_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise AnsibleError(f"The artifact manifest {path} cannot be read: {error}") from error
@@ -125,29 +126,29 @@ def load_manifest(path: pathlib.Path = MANIFEST) -> dict[str, dict]:
 
 
 def checked_version(name: str, version: object) -> str:
-    """Return the version, or say why it is none."""
+    """Return the version, or raise an error if it is invalid."""
     if not isinstance(version, str):
         raise AnsibleError(
-            f"The version of artifact {name!r} must be a quoted string, got {type(version).__name__} {version!r}."
+            f"The version of artifact {name!r} must be a quoted string; got {type(version).__name__} {version!r}."
         )
     if not VERSION.fullmatch(version):
         raise AnsibleError(
-            f"The version of artifact {name!r} is {version!r}; allowed are letters, digits, '.', '_' and '-'."
+            f"The version of artifact {name!r} must consist of letters, digits, '.', '_' and '-'; got {version!r}."
         )
     return str(version)
 
 
 def mirrored(url: str, mirror: str) -> str:
-    """Return the address below the mirror, or as it is without one."""
+    """Return the URL at the mirror, or the upstream URL without a mirror."""
     return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}" if mirror else url
 
 
 def describe(entries: dict[str, dict], name: str, version: object, mirror: str) -> dict[str, str]:
-    """Return what the lookup answers for one name."""
+    """Return the result of the lookup for one name."""
     if name not in entries:
-        raise AnsibleError(f"There is no artifact {name!r}; known are {', '.join(sorted(entries))}.")
+        raise AnsibleError(f"The artifact must be one of {', '.join(sorted(entries))}; got {name!r}.")
     entry = entries[name]
-    # An empty version comes from a role variable that nobody set.
+    # A role variable that is not set gives an empty version.
     wanted = entry["version"] if version in (None, "") else checked_version(name, version)
     if entry["kind"] == "images":
         return {"name": name, "version": wanted, "image": f"{entry['image']}:{wanted}"}
@@ -175,7 +176,7 @@ class LookupModule(LookupBase):
         if mirror and not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", mirror):
             shown = re.sub(r"//.*@", "//***@", str(mirror))
             raise AnsibleError(
-                f"The mirror of artifacts is {shown!r}; allowed is an http(s) address without a login, or nothing."
+                f"The mirror of artifacts must be empty or an http(s) URL without a login; got {shown!r}."
             )
         entries = load_manifest()
         return [describe(entries, str(term), self.get_option("version"), mirror) for term in terms]

@@ -63,7 +63,7 @@ def test_a_file_comes_from_upstream_or_from_the_mirror():
 
 @pytest.mark.parametrize("mirror", ["mirror", "ftp://mirror", "https://u:p@mirror/x"])
 def test_a_mirror_that_is_no_address_without_a_login_is_refused_and_no_password_shown(mirror):
-    with pytest.raises(AnsibleError, match="The mirror of artifacts is") as error:
+    with pytest.raises(AnsibleError, match="The mirror of artifacts must be") as error:
         lookup_loader.get("egi.notebooks.artifact").run(["kubeadm"], variables={}, mirror=mirror)
     assert "u:p" not in str(error.value)
 
@@ -93,7 +93,7 @@ def test_an_empty_version_is_the_manifests():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(AnsibleError, match="no artifact 'kubadm'; known are cni-plugins, .*kubeadm"):
+    with pytest.raises(AnsibleError, match="must be one of cni-plugins, .*kubeadm.*; got 'kubadm'"):
         describe(load_manifest(), "kubadm", None, "")
 
 
@@ -112,7 +112,7 @@ def test_a_version_that_is_none_is_refused(version):
             r"bad entry 'a': unknown keys \['sha'\]",
         ),
         ("files: {a: {version: '1'}}\nimages: {}\n", r"missing keys \['url'\]"),
-        ("files: {a: {version: 1.36, url: 'https://x'}}\nimages: {}\n", "must be a quoted string, got float 1.36"),
+        ("files: {a: {version: 1.36, url: 'https://x'}}\nimages: {}\n", "must be a quoted string; got float 1.36"),
         ("files: {a: {version: '1', url: 'https://x'}}\nimages: {a: {version: '1', image: x}}\n", "both as a file and"),
         ("files: [\n", "cannot be read"),
     ],

@@ -86,7 +86,7 @@ def test_the_secret_is_rotated(client, issuer, files):
     assert kept(files)["client_secret"] == old
     answer = client(rotate_secret=True)
     assert answer["done"] == ["secret rotated", "client_secret_file written"]
-    assert answer["diff"]["after"].endswith("client_secret: another one\n")
+    assert answer["diff"]["after"].endswith("client_secret: (new)\n")
     assert len(kept(files)["client_secret"]) >= 43
     assert kept(files)["client_secret"] != old
     assert "pending_client_secret" not in kept(files)
@@ -122,7 +122,7 @@ def test_what_the_issuer_makes_of_a_wish_is_told_once(client, issuer, monkeypatc
     monkeypatch.setattr(checkin_client.AnsibleModule, "warn", lambda _, text: told.append(text))
     issuer.default_scopes = {"profile"}
     client()
-    wish = "was asked for scope ['entitlements', 'profile'] and made it ['entitlements']"
+    wish = "set scope to ['entitlements']; requested was ['entitlements', 'profile']"
     assert told == [f"{issuer.issuer} {wish}"]
     assert not client()["changed"]
     assert len(told) == 1
@@ -140,7 +140,7 @@ def test_files_are_made_private_and_repaired(client, files):
 def test_a_token_is_needed_for_a_new_client(client, issuer):
     for check in (True, False):
         answer = client(check=check, initial_access_token=None)
-        assert "ask the Check-in team for a token to register a client with" in answer["msg"]
+        assert "Request a token from the Check-in team" in answer["msg"]
         assert not answer["changed"]
     answer = client(initial_access_token="wrong-initial-access-token")
     assert "/clients-registrations/openid-connect answered 401 (invalid_token: Failed decode token)" in answer["msg"]
@@ -160,7 +160,7 @@ def test_an_interrupted_rotation_keeps_the_new_secret(client, issuer, files):
     (known,) = issuer.clients.values()
     assert kept(files)["pending_client_secret"] == known["client_secret"]
     answer = client()
-    assert "the secret in force is most likely pending_client_secret" in answer["msg"]
+    assert "The current secret is probably pending_client_secret" in answer["msg"]
     # The Check-in team gives a new token.
     content = kept(files) | {"registration_access_token": known["registration_access_token"]}
     with open(files["credentials_file"], "w") as stream:
@@ -194,7 +194,7 @@ def test_a_void_token_is_told_and_nothing_is_forgotten(client, issuer, files):
     known["registration_access_token"] = "another"
     for options in ({}, {"state": "absent"}):
         answer = client(**options)
-        assert "is void or the client gone; ask the Check-in team for a new token" in answer["msg"]
+        assert "is revoked or the client is deleted. Request a new token" in answer["msg"]
         assert kept(files) == before | ({"deleting": False} if options else {})
 
 
@@ -238,19 +238,19 @@ def test_a_file_of_something_else_is_refused(client, run, files, content):
     with open(os.open(files["credentials_file"], os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
         stream.write(content)
     for answer in (client(), run(checkin_client_info, credentials_file=files["credentials_file"])):
-        assert "allowed is a file of this module" in answer["msg"]
+        assert "Choose a file that this module wrote" in answer["msg"]
         assert "s3cret" not in str(answer)
 
 
 def test_a_file_of_another_issuer_is_refused(client):
     client()
-    assert "allowed is one file for each client" in client(issuer="https://aai.egi.eu/auth/realms/egi")["msg"]
+    assert "Choose another file for each client" in client(issuer="https://aai.egi.eu/auth/realms/egi")["msg"]
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((201, b'{"client_secret": "half-a-document'), "with 34 bytes (of no type) that are no JSON"),
+        ((201, b'{"client_secret": "half-a-document'), "with 34 bytes (no content type) that are not JSON"),
         ((500, b"<html>"), "answered 500"),
         ((201, {"client_id": "x"}), "without client_secret, registration_access_token, registration_client_uri"),
     ],
@@ -300,15 +300,15 @@ def test_an_endpoint_without_https_gets_no_token(client, login, issuer):
     in_clear = issuer.url.replace("https:", "http:")
     issuer.document = {f"{name}_endpoint": f"{in_clear}/x" for name in ("registration", "authorization")}
     answer = client()
-    told = f"The registration_endpoint of {issuer.issuer} is no https:// address"
+    told = f"The registration_endpoint of {issuer.issuer} must be an https:// URL"
     assert answer["msg"].startswith(told)
     assert (answer["changed"], issuer.changes()) == (False, [])
     (problem,) = login()
-    assert f"The authorization_endpoint of {issuer.issuer} is no https:// address" in problem
+    assert f"The authorization_endpoint of {issuer.issuer} must be an https:// URL" in problem
 
 
 def test_a_client_s_address_without_https_gets_no_token(client, run, issuer, files, monkeypatch):
-    told = f"The registration_client_uri in {files['credentials_file']} is no https:// address"
+    told = f"The registration_client_uri in {files['credentials_file']} must be an https:// URL"
     real = issuer.shown
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -334,7 +334,7 @@ def test_another_provider_s_secret_is_not_rotated(client, issuer, files):
     (known,) = issuer.clients.values()
     known["registration_client_uri"] = uri.replace("openid-connect/", "other/")
     answer = client(rotate_secret=True)
-    assert "is not Keycloak's, and RFC 7592 has no request for another secret" in answer["msg"]
+    assert "RFC 7592 cannot change a secret, and this is not Keycloak" in answer["msg"]
     assert "pending_client_secret" not in kept(files)
 
 

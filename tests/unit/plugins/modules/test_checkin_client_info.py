@@ -35,7 +35,7 @@ def test_a_client_is_looked_at(client, run, issuer, files):
     run(checkin_client_info, check=True, credentials_file=path)
     assert kept(files)["registration_access_token"] == new
     known["registration_access_token"] = "another"
-    assert "is void" in run(checkin_client_info, credentials_file=path)["msg"]
+    assert "is revoked" in run(checkin_client_info, credentials_file=path)["msg"]
 
 
 def test_a_silent_issuer_is_not_waited_for(client, run, issuer, files, monkeypatch):

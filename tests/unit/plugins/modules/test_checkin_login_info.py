@@ -22,7 +22,7 @@ def test_the_authority_may_come_as_text(login, certificate):
     assert login(ca_path=None, ca_content=certificate.read_text()) == []
     (problem,) = login(ca_path=None)
     assert "certificate" in problem.lower()
-    assert problem.endswith("give its authority if that is private, else tell the Check-in team")
+    assert problem.endswith("Configure its CA if that is private, else report it to the Check-in team.")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_authority_may_come_as_text(login, certificate):
         ({"scopes": ["openid", "offline_access"]}, "scope offline_access is not granted to client notebooks at "),
         ({"scopes": ["openid", "profile", "x", "y"]}, "scopes x, y are not granted to client notebooks at "),
         ({"pkce": False}, "is refused: invalid_request (Missing parameter: code_challenge_method); ask the Check-in"),
-        ({"issuer": "https://127.0.0.1:9/auth/realms/egi"}, "open the way to it in the firewall, or correct"),
+        ({"issuer": "https://127.0.0.1:9/auth/realms/egi"}, "Open the firewall for it, or correct"),
     ],
 )
 def test_each_flaw_is_one_sentence(login, options, sentence):
@@ -66,7 +66,7 @@ def test_several_flaws_are_told_at_once(login, issuer):
 def test_another_issuer_and_a_wrong_page_are_told(login, issuer):
     issuer.document = {"issuer": "https://aai.egi.eu/auth/realms/egi"}
     (problem,) = login()
-    assert "correct environment or issuer, or ask the Check-in team" in problem
+    assert "Correct environment or issuer, or ask the Check-in team" in problem
     (problem,) = login(issuer=f"{issuer.url}/auth/realms/none/x")
     assert problem.startswith("issuer ")
 
@@ -74,7 +74,7 @@ def test_another_issuer_and_a_wrong_page_are_told(login, issuer):
 def test_a_certificate_that_ends_soon_is_told(login, monkeypatch):
     monkeypatch.setattr(checkin_login_info, "certificate_days_left", lambda *_: 0.5)
     (problem,) = login()
-    assert "ends within a day" in problem
+    assert "expires within a day" in problem
 
 
 def test_a_login_page_elsewhere_and_one_at_once_are_no_problem(login, issuer, monkeypatch):
@@ -84,4 +84,4 @@ def test_a_login_page_elsewhere_and_one_at_once_are_no_problem(login, issuer, mo
     monkeypatch.setattr(issuer, "authorize", lambda _: (503, b"busy"))
     (problem,) = login()
     assert "cannot be checked: GET" in problem
-    assert "answered 503; ask the Check-in team" in problem
+    assert "answered 503. Ask the Check-in team" in problem

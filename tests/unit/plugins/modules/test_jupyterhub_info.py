@@ -14,7 +14,7 @@ from ansible_collections.egi.notebooks.plugins.modules import jupyterhub_info, j
 def test_a_token_of_two_lines_is_refused_unseen(info):
     assert info(token=f"{TOKEN}\n", users=[])["version"] == "5.5.0"
     answer = info(token=f"{TOKEN}\nanother-line")
-    assert "is not one line of ASCII" in answer["msg"]
+    assert "must be one line of printable ASCII" in answer["msg"]
     assert "another-line" not in answer["msg"]
 
 
@@ -42,8 +42,8 @@ def test_users_are_asked_for_by_name(info):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((200, b"<html>maintenance</html>"), "with 24 bytes (of no type) that are no JSON"),
-        ((200, []), "with a JSON document that is no mapping"),
+        ((200, b"<html>maintenance</html>"), "with 24 bytes (no content type) that are not JSON"),
+        ((200, []), "with a JSON document that is not an object"),
         ((502, b"<html>bad gateway</html>"), "answered 502"),
         ((302, b"", {"Location": "https://127.0.0.1:9/elsewhere"}), "answered 302"),
         (None, "got no answer"),
@@ -57,7 +57,7 @@ def test_a_broken_answer_is_one_line(run, serve, answer, message):
 
 def test_users_without_pages_are_refused(run, serve):
     url = serve(lambda method, path, *_: (200, {"version": "1"} if path.endswith("/api/") else {"items": 3}))
-    assert "with what is no page of users" in run(jupyterhub_info, hub_url=url, token=TOKEN)["msg"]
+    assert "with a document that is not a page of users" in run(jupyterhub_info, hub_url=url, token=TOKEN)["msg"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_users_without_pages_are_refused(run, serve):
     ],
 )
 def test_a_wrong_address_is_refused(run, url):
-    assert "allowed is an address such as" in run(jupyterhub_info, hub_url=url, token=TOKEN)["msg"]
+    assert "must be an https:// URL such as" in run(jupyterhub_info, hub_url=url, token=TOKEN)["msg"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
