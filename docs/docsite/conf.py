@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import yaml
 from docutils import nodes
@@ -81,7 +82,7 @@ def playbook_page(path: Path) -> str:
     comment = re.match(r"---\n((?:#.*\n)*)", text)[1]
     words = "\n".join(line.removeprefix("#").removeprefix(" ") for line in comment.splitlines())
     # Indented lines are commands.
-    words = re.sub(r"(?m)^((?: {2,}.*\n?)+)", r"\n```\n\1\n```\n\n", words)
+    words = re.sub(r"(?m)^((?: {2,}.*\n?)+)", lambda block: f"\n```\n{dedent(block[1]).rstrip()}\n```\n\n", words)
     plays = "\n".join(f"1. {play['name']}" for play in yaml.safe_load(text))
     return f"## {path.stem}\n\n{words}\n\nPlays:\n\n{plays}\n\n"
 
