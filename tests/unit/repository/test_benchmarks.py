@@ -14,7 +14,7 @@ from benchmarks import fuzz_entitlement, run
 from lab import lab
 from lab.settings import SERVICE_URL
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def test_the_steps_by_hand_write_the_files_that_the_role_writes():

@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attributes of every module that asks and changes nothing."""
+"""Attributes of every module that only reads."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class ModuleDocFragment:
 attributes:
   check_mode:
     support: full
-    description: Asks the same.
+    description: Does the same in check mode.
   diff_mode:
     support: none
-    description: Changes nothing.
+    description: The module changes nothing.
   idempotent:
     support: full
-    description: Changes nothing.
+    description: The module changes nothing.
 """

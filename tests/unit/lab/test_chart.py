@@ -27,7 +27,7 @@ from kubespawner.slugs import safe_slug
 from oauthenticator.generic import GenericOAuthenticator
 from traitlets.config import Config, PyFileConfigLoader
 
-CHART = Path(__file__).parents[2] / "lab/charts/jupyterhub"
+CHART = Path(__file__).parents[3] / "lab/charts/jupyterhub"
 CLASSES = {
     cls.__name__: cls
     for cls in (JupyterHub, CryptKeeper, ConfigurableHTTPProxy, Spawner, KubeSpawner, GenericOAuthenticator)

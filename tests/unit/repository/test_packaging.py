@@ -16,10 +16,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 PLAYBOOKS = sorted(path.stem for path in (PROJECT / "playbooks").glob("*.yml"))
-WANTED = {"MANIFEST.json", "FILES.json", "README.md", "LICENSE", "meta", "plugins", "roles", "playbooks", "changelogs"}
+CODE = {"meta", "plugins", "roles", "playbooks"}
+WANTED = CODE | {"MANIFEST.json", "FILES.json", "README.md", "LICENSE", "CHANGELOG.rst", "changelogs"}
+REPOSITORY = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["repository"]
+RAW = REPOSITORY.replace("github.com", "raw.githubusercontent.com")
 
 
 def galaxy(*arguments: str | Path) -> None:
@@ -48,8 +51,7 @@ def installed(tarball, tmp_path_factory) -> Path:
 def test_the_tarball_holds_what_runs_by_name_and_nothing_else(tarball):
     with tarfile.open(tarball) as archive:
         members = archive.getnames()
-    assert {name.split("/")[0] for name in members} <= WANTED
-    assert {"meta", "plugins", "roles", "playbooks"} <= {name.split("/")[0] for name in members}
+    assert CODE <= {name.split("/")[0] for name in members} <= WANTED
     assert not [name for name in members if "__pycache__" in name]
 
 
@@ -58,6 +60,22 @@ def test_every_role_and_playbook_is_in_the_tarball(tarball):
         members = archive.getnames()
     for path in (*(PROJECT / "playbooks").glob("*.yml"), *(PROJECT / "roles").glob("*/tasks/main.yml")):
         assert str(path.relative_to(PROJECT)) in members
+
+
+def test_links_of_the_installed_readme_lead_to_files_of_the_repository(installed):
+    text = (installed / "ansible_collections/egi/notebooks/README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)]+)\)", text)
+    assert [target for target in targets if not target.startswith("https://")] == []
+    own = re.findall(rf"\]\((?:{REPOSITORY}/blob|{RAW})/main/([^)#]+)", text)
+    assert len(own) > 10
+    assert [path for path in own if not (PROJECT / path).is_file()] == []
+
+
+def test_commands_of_the_readme_name_playbooks_of_the_collection():
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\$ ansible-playbook .*?egi\.notebooks\.(\w+)", text, re.MULTILINE)
+    assert "site" in named
+    assert set(named) <= set(PLAYBOOKS)
 
 
 @pytest.fixture
