@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import is_host_name
+from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import artifact
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must
 
 #: The oldest supported release of each distribution.
@@ -251,3 +252,32 @@ def data_path_problems(check: Check, name: str) -> Iterator[str]:
             "a directory of its own below another one, such as /srv/data, without '.' and '..'",
             "All that is in it would be deleted.",
         )
+
+
+def kubernetes_version_problems(check: Check) -> Iterator[str]:
+    """Yield a message unless `version` is a version of Kubernetes that the roles support."""
+    if not is_kubernetes_version(check["version"]):
+        yield check.must("version", f"a full version from 1.34 on, such as {artifact('kubeadm')['version']}")
+
+
+def address_problems(check: Check, node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message unless `address` is one of the host's own."""
+    own = [item["address"] for item in node["addresses"]]
+    if check["address"] not in own:
+        rule = f"one of the host's own addresses ({', '.join(own) or 'it has none'})"
+        yield check.must("address", rule, "A floating address is none of them.")
+
+
+def memory_problems(check: Check, node: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yield a message if the host has less than `minimum_memory`, unless kubeadm's check of it may fail."""
+    if node["memory_mb"] < check["minimum_memory"] and not {"Mem", "all"} & set(check["ignore_preflight_errors"]):
+        yield (
+            f"memory is {node['memory_mb']} MB; must be at least {check['minimum_memory']} MB{where} "
+            f"({check.name('minimum_memory')}). For a test bed add Mem to {check.name('ignore_preflight_errors')}."
+        )
+
+
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Tell whether an object of the cluster, such as a node or a pod, is ready."""
+    conditions = item.get("status", {}).get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
