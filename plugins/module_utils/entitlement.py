@@ -8,7 +8,7 @@ A group entitlement is ``<NAMESPACE>:group:<GROUP>[:<SUBGROUP>]*[:role=<ROLE>][#
 ``<group>[/<subgroup>]*[:role=<role>]``, for example ``vo.notebooks.egi.eu``, ``vo.notebooks.egi.eu/training`` or
 ``vo.notebooks.egi.eu:role=vm_operator``. In a short name everything but letters, digits and ``-._~`` of ASCII is
 percent-encoded as UTF-8. Two entitlements of one namespace have the same short name if and only if they mean the same.
-Groups of the first trusted namespace have their short name in the hub, those of another ``<NAMESPACE>:<SHORT NAME>``, so
+Groups of the first trusted namespace have their short name in the hub, those of others ``<NAMESPACE>:<SHORT NAME>``, so
 that a VO of one namespace is never taken for a VO of another.
 
 A capability is ``<NAMESPACE>:res:<RESOURCE>[:<CHILD>]*[:act:<ACTION>[,<ACTION>]*][#<AUTHORITY>]``. It says what may be
