@@ -24,7 +24,7 @@ ENDPOINTS = {
 }
 # Both entitlement scopes: the first replaces the second, which is still in use.
 DEFAULT_SCOPES = ("openid", "profile", "email", "voperson_id", "entitlements", "eduperson_entitlement")
-HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+_HOST_NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
 
 class SettingsError(ValueError):
@@ -64,9 +64,14 @@ def check_issuer(where: str, given: object) -> str:
     return url.rstrip("/")
 
 
+def is_host_name(text: object) -> bool:
+    """Return whether this is a fully qualified host name in lowercase."""
+    return isinstance(text, str) and len(text) <= 253 and _HOST_NAME.fullmatch(text) is not None
+
+
 def check_host_name(where: str, given: object) -> str:
     """Return a public host name."""
-    if not isinstance(given, str) or not HOST_NAME.fullmatch(given):
+    if not is_host_name(given):
         raise SettingsError(
             f"{where} is {given!r}; allowed is a full host name in small letters, such as notebooks.example.org"
         )
