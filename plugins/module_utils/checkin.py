@@ -79,11 +79,6 @@ def is_host_name(text: object) -> bool:
     return isinstance(text, str) and len(text) <= 253 and _HOST_NAME.fullmatch(text) is not None
 
 
-def is_host_name(text: object) -> bool:
-    """Return whether this is a fully qualified host name in lowercase."""
-    return isinstance(text, str) and len(text) <= 253 and HOST_NAME.fullmatch(text) is not None
-
-
 def check_host_name(where: str, given: object) -> str:
     """Return a public host name."""
     if not is_host_name(given):
