@@ -23,6 +23,7 @@ VERSION = re.compile(r"1\.[0-9]+\.[0-9]+")
 #: Kubernetes 1.34 is the oldest that the roles' configuration fits.
 OLDEST_KUBERNETES = (1, 34)
 URL_RULE = "a URL without a login, such as https://mirror.example.org, or empty"
+OWN_DIRECTORY_RULE = "the absolute path of a directory inside another one, without '.' and '..', such as /srv/hub"
 RESET_ADVICE = "Remove the host from the inventory, or run kubeadm reset on it if nothing there is needed."
 TWIN_ADVICE = {
     "host name": "Change one with hostnamectl.",
@@ -200,3 +201,9 @@ def other_cluster_problems(
         rule = f"a host of no cluster, or of the cluster of {' and '.join(masters)}"
     if own["api"]:
         yield f"host is a node of the cluster at {own['api']}; must be {rule}. {RESET_ADVICE}"
+
+
+def is_own_directory(path: str) -> bool:
+    """Tell whether a directory is at least two levels deep, so that a role may delete all of it."""
+    parts = path.rstrip("/").split("/")
+    return len(parts) > 2 and parts[0] == "" and not {"", ".", ".."} & set(parts[1:])
