@@ -25,7 +25,6 @@ TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 #: A directory below another one, so that nobody's whole disk, /var or /home is deleted by a wrong variable.
-DATA_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\n]+){2,}")
 VERSION = re.compile(r"1\.[0-9]+\.[0-9]+")
 #: Kubernetes 1.34 is the oldest that the roles' configuration fits.
 OLDEST_KUBERNETES = (1, 34)
@@ -245,13 +244,14 @@ def volume_node_problems(check: Check, name: str) -> Iterator[str]:
 
 
 def data_path_problems(check: Check, name: str) -> Iterator[str]:
-    """Yield a message unless the setting is a directory that may be deleted with all that is in it."""
-    if not DATA_PATH.fullmatch(check[name].rstrip("/")):
-        yield check.must(
-            name,
-            "a directory of its own below another one, such as /srv/data, without '.' and '..'",
-            "All that is in it would be deleted.",
-        )
+    """Yield a message unless the setting is a directory that may be deleted with all that is in it.
+
+    It is at least two levels deep, so that a wrong variable deletes no disk, /var or /home.
+    """
+    parts = check[name].rstrip("/").split("/")
+    if len(parts) < 3 or parts[0] or {"", ".", ".."} & set(parts[1:]):
+        rule = "the absolute path of a directory inside another one, without '.' and '..', such as /srv/hub"
+        yield check.must(name, rule, "Everything in it would be deleted.")
 
 
 def kubernetes_version_problems(check: Check) -> Iterator[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.egi.notebooks.plugins.plugin_utils import migrate_users
 
 PLAN = {
     "moves": [
@@ -51,7 +52,7 @@ def site(ansible_playbook, tmp_path):
     (tmp_path / "bin/kubectl.plan").write_text(json.dumps(PLAN))
     groups = {"masters": {"hosts": {"m": {"jupyterhub_namespace": "own"}}}, "nfs_servers": {"hosts": {"n": {}}}}
     settings = {"egi_notebooks_domain": "n.example.org", "nfs_server_path": str(homes)}
-    hasty = ("-e", "migrate_patience=0")
+    hasty = ("-e", "migrate_retry_delay=0")
 
     def run(*arguments: str):
         return ansible_playbook(
@@ -82,11 +83,47 @@ CONFIRM = ("-e", "egi_notebooks_migrate_confirm=n.example.org")
         ),
     ],
 )
-def test_the_hub_is_the_one_that_the_role_was_told(root, evaluate, given, asked):
-    """Of the variables of the host that speaks with the cluster, whichever host the task is of."""
-    known = DataLoader().load_from_file(str(root / "playbooks/vars/migrate_users.yml"), trusted_as_template=True)
-    site = {"groups": {"masters": ["m"]}, "hostvars": {"m": given, "n": {}}, "inventory_hostname": "n"}
-    assert evaluate("migrate_command", known | site)[1:3] == asked
+def test_the_hub_is_the_one_of_the_role(read_reader, given, asked):
+    assert migrate_users.hub_command(read_reader(groups={"masters": ["a"]}, **given))[1:3] == asked
+
+
+@pytest.mark.parametrize(
+    ("confirm", "servers", "is_confirmed", "problems"),
+    [
+        ("", [], False, 0),
+        ("n.example", ["n"], False, 0),
+        ("n.example.org", ["n"], True, 0),
+        ("n.example.org", [], True, 1),
+        ("n.example.org", ["n", "n2"], True, 1),
+    ],
+)
+def test_users_move_if_that_is_confirmed_and_one_host_has_the_homes(
+    read_reader, confirm, servers, is_confirmed, problems
+):
+    reader = read_reader(groups={"masters": ["a"], "nfs_servers": servers})
+    found = migrate_users.settings(reader, "n.example.org", confirm)
+    assert (found["is_confirmed"], len(found["problems"])) == (is_confirmed, problems)
+    # Without the service's name nothing can be confirmed.
+    assert not migrate_users.settings(reader)["is_confirmed"]
+
+
+def test_the_report_is_one_line_a_user(read_reader):
+    assert migrate_users.report_lines(read_reader(), json.dumps(PLAN)) == [
+        "marta -> egim, now of Marta, m@x.eu",
+        "a@b.eu -> egia, now of no name, a@b.eu",
+        "silent has not logged in",
+    ]
+
+
+def test_two_homes_of_one_user_are_a_problem_and_a_half_moved_one_is_not(read_reader):
+    def found(*names):
+        paths = [f"/srv/own/{name}" for name in names]
+        return migrate_users.home_problems(read_reader(nfs_server_path="/srv/own"), PLAN["moves"], paths)
+
+    assert found("marta", "a-40b-2eeu", "egi") == []
+    assert found("egim", "a-40b-2eeu") == []
+    (problem,) = found("marta", "a-40b-2eeu", "egia")
+    assert problem.startswith("/srv/own has a-40b-2eeu and also egia, its new name.")
 
 
 def test_nobody_is_moved_until_it_is_confirmed_and_then_once(site):
@@ -136,12 +173,12 @@ def test_a_server_that_starts_in_the_midst_of_a_move_makes_no_home_disappear(sit
     started.write_text(str(homes / "a-40b-2eeu"))
     result = run(*CONFIRM)
     assert result.status != 0
-    assert "a@b.eu was not moved, and a server that was started meanwhile has made an empty home." in result.output
+    assert "a@b.eu was not moved, and a server that was started meanwhile has created an empty home." in result.output
     assert f"The files are in {homes}/egia." in result.output
     assert (homes / "egia/whose").read_text() == "a-40b-2eeu"
     started.unlink()
     # Not before somebody has looked into the new one.
-    assert "has egia beside the homes" in run(*CONFIRM).output
+    assert "has a-40b-2eeu and also egia, its new name" in run(*CONFIRM).output
     (homes / "a-40b-2eeu").rmdir()
     kubectl.with_suffix(".plan").write_text(json.dumps(PLAN | {"moves": PLAN["moves"][1:]}))
     assert run(*CONFIRM).status == 0
@@ -155,7 +192,7 @@ def test_homes_that_are_on_no_machine_of_the_inventory_move_nobody(ansible_playb
         site={"egi_notebooks_domain": "n.example.org"},
     )  # fmt: skip
     assert played.status != 0
-    assert "nfs_servers is []; allowed is the one machine that has the homes" in played.output
+    assert "nfs_servers must be a group of one host, which has the homes; got []" in played.output
 
 
 def test_a_home_stays_where_it_is_while_the_hub_does_not_say_whose_it_is(site):
@@ -164,7 +201,7 @@ def test_a_home_stays_where_it_is_while_the_hub_does_not_say_whose_it_is(site):
         kubectl.with_suffix(state).touch()
     result = run(*CONFIRM)
     assert result.status != 0
-    assert "Whether a@b.eu was moved is not known" in result.output
+    assert "Whether a@b.eu was moved is unknown" in result.output
     assert whose(homes)["egia"] == "a-40b-2eeu"
     for state in (".broken", ".mute"):
         kubectl.with_suffix(state).unlink()
@@ -180,7 +217,7 @@ def test_a_home_that_is_there_already_stops_all_and_a_half_moved_one_goes_on(sit
     (homes / "egia/whose").write_text("another")
     result = run(*CONFIRM)
     assert result.status != 0
-    assert "has egia beside the homes" in result.output
+    assert "has a-40b-2eeu and also egia, its new name" in result.output
     assert whose(homes)["marta"] == "marta"
     # As a run that was interrupted leaves it.
     (homes / "a-40b-2eeu/whose").unlink()
