@@ -126,7 +126,7 @@ class Web:
                 # A netrc entry would replace the token.
                 use_netrc=False,
                 # Requests without TLS must not leave this host, but for those of public pages.
-                use_proxy=self.public or urlsplit(url).scheme == \"https\",
+                use_proxy=self.public or urlsplit(url).scheme == "https",
             )
         except urllib.error.HTTPError as error:
             return Answer(method, url, error.code, error.headers or {}, _body(error, method, url))
