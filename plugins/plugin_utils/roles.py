@@ -37,8 +37,10 @@ class Reader:
         self.run = read_run(variables, templar.copy_with_new_env(available_variables=variables).template)
         self._templar = templar
         self._loader = loader
-        # Trusted as templates, like the files of any role.
-        self._load = functools.cache(lambda path: loader.load_from_file(str(path), trusted_as_template=True))
+        # Trusted as templates, like the files of any role. Nothing changes what is loaded, so it needs no copy (`unsafe`).
+        self._load = functools.cache(
+            lambda path: loader.load_from_file(str(path), unsafe=True, trusted_as_template=True)
+        )
 
     def on(self, host: str) -> Reader:
         """Return the reader of another host's variables; this one if the inventory does not have the host."""
