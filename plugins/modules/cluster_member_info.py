@@ -214,9 +214,10 @@ def stubs(node: str) -> str:
 def read_json(text: str) -> dict:
     """Return the object of a JSON text, an empty one if there is none."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError:
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_objects(answer: str) -> dict:

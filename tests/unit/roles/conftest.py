@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import role_module
 
 ETH0 = {

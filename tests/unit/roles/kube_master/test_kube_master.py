@@ -9,6 +9,7 @@ import json
 
 import pytest
 import yaml
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils import kube_master
 
 GROUPS = {"masters": ["a"], "edges": ["b"], "workers": ["c"], "nfs_servers": ["d"], "all": ["a", "b", "c", "d"]}
@@ -209,10 +210,22 @@ def test_the_link_is_the_one_of_the_node_s_address(read_check, host_facts):
 @pytest.mark.parametrize(
     ("state", "changes", "sentence"),
     [
-        ("foreign", {}, "a has a control plane that this role did not make. Its cluster is left as it is, but kube_node,"),
+        (
+            "foreign",
+            {},
+            "a has a control plane that this role did not make. Its cluster is left as it is, but kube_node,",
+        ),
         ("credentials", {"joined": False}, "a has a control plane that this role did not make."),
-        ("worker", {}, "a is a node of the cluster at https://192.0.2.11:6443. It stays one, but kube_node, if it ran,"),
-        ("unreachable", {"pod_cidr": ""}, "a has a control plane whose API does not answer within 600 s. It is left as"),
+        (
+            "worker",
+            {},
+            "a is a node of the cluster at https://192.0.2.11:6443. It stays one, but kube_node, if it ran,",
+        ),
+        (
+            "unreachable",
+            {"pod_cidr": ""},
+            "a has a control plane whose API does not answer within 600 s. It is left as",
+        ),
         (
             "control_plane",
             {"pod_cidr": "10.245.0.0/16"},

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils import kube_node, rules
 
 GROUPS = {"masters": ["a"], "edges": ["b"], "workers": ["c"], "nfs_servers": ["d"], "all": ["a", "b", "c", "d"]}
@@ -60,7 +61,10 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         ({"nodename": "Node1"}, "host name is 'Node1'; must be lowercase letters"),
         ({"nodename": "localhost.localdomain"}, "host name is 'localhost.localdomain'; must be"),
         ({"nodename": "node1\n"}, "host name is 'node1\n'; must be"),
-        ({"memory_mb": 800}, "memory is 800 MB; must be at least 900 MB (kube_node_minimum_memory). For a test bed add"),
+        (
+            {"memory_mb": 800},
+            "memory is 800 MB; must be at least 900 MB (kube_node_minimum_memory). For a test bed add",
+        ),
         (
             {"disks": {"/a": {"free_mb": 9000}, "/b": {"free_mb": 4000}}},
             "free space of /a, /b is 4000 MB; must be at least 5000 MB (kube_node_minimum_disk).",
@@ -74,8 +78,14 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
             {"is_node": True, "kubelet_version": "1.35.4"},
             'kube_node_version must be of the same minor version as the running kubelet, 1.35.4; got "1.36.3".',
         ),
-        ({"default_ipv4": {}}, "kube_node_address must be one of the host's own addresses (192.0.2.11, 10.0.0.11); got"),
-        ({"addresses": [], "default_ipv4": {}}, "kube_node_address must be one of the host's own addresses (it has none)"),
+        (
+            {"default_ipv4": {}},
+            "kube_node_address must be one of the host's own addresses (192.0.2.11, 10.0.0.11); got",
+        ),
+        (
+            {"addresses": [], "default_ipv4": {}},
+            "kube_node_address must be one of the host's own addresses (it has none)",
+        ),
         (
             {"listeners": [port(10250, "k3s-server"), port(9100, "prometheus-node"), port(10256, "")]},
             "port 10250 by k3s-server, 9100 by prometheus-node, 10256 by the kernel is in use. These ports are for",
@@ -202,7 +212,9 @@ def test_a_master_that_others_made_is_rejected(problems, role):
 
 def test_a_node_of_another_cluster_is_no_master(found):
     (problem,) = found(OTHER_CLUSTER)
-    assert problem.startswith("host is a node of the cluster at https://198.51.100.1:6443; must be a host of no cluster")
+    assert problem.startswith(
+        "host is a node of the cluster at https://198.51.100.1:6443; must be a host of no cluster"
+    )
 
 
 def test_a_floating_address_is_rejected_with_those_that_the_host_has(problems, found):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils import kube_worker
 
 NAME = "a.example.org"
@@ -54,7 +55,9 @@ def test_the_ports_of_an_edge_are_traefik_s(found):
     facts = {"listeners": [port(80, "nginx"), port(443, "nginx"), port(22, "sshd")]}
     assert found(facts) == []
     (problem,) = found(facts, **EDGE)
-    assert problem.startswith("port 80 by nginx, 443 by nginx is in use. These ports of an edge are for this collection")
+    assert problem.startswith(
+        "port 80 by nginx, 443 by nginx is in use. These ports of an edge are for this collection"
+    )
     # Of another one than ours, as nothing of ours runs before the host is a node.
     (problem,) = found({"listeners": [port(80, "traefik")]}, **EDGE)
     assert problem.startswith("port 80 by traefik is in use.")
@@ -162,7 +165,9 @@ def test_what_is_to_be_done_on_a_host(check, member, nodes, wanted):
 
 def test_a_master_is_not_turned_into_a_worker(check):
     plan = kube_worker.plan(check(), MEMBER | {"state": "foreign", "has_api_server": True}, [node("b")])
-    assert plan["problem"].startswith("a has a control plane, but the cluster of a has no such node. Its cluster is left")
+    assert plan["problem"].startswith(
+        "a has a control plane, but the cluster of a has no such node. Its cluster is left"
+    )
 
 
 def test_labels_of_a_new_node_are_given_when_it_joins(check):
@@ -189,7 +194,9 @@ def test_what_kubeadm_is_to_join_with(render_role, labels):
         "egi_notebooks_ignore_preflight_errors": ["Mem"],
         "ansible_facts": {"egi_notebooks_node": {"nodename": NAME}},
     }
-    text = render_role("kube_worker", "lookup('ansible.builtin.template', role_path ~ '/templates/join.yml.j2')", **site)
+    text = render_role(
+        "kube_worker", "lookup('ansible.builtin.template', role_path ~ '/templates/join.yml.j2')", **site
+    )
     found = yaml.safe_load(text)
     assert found["discovery"]["bootstrapToken"] == {
         "apiServerEndpoint": "kube:6443",
@@ -225,12 +232,10 @@ def test_what_is_to_be_done_for_a_node_that_leaves(check, member, nodes, wanted)
 def test_pods_that_do_not_end_keep_the_nodes(check):
     done, skipped = {"rc": 0, "stderr": "warning"}, {"skipped": True}
     assert kube_worker.drain_problem(check(), [done, skipped, {}]) == ""
-    (first, *others) = kube_worker.drain_problem(check(), [done, {"rc": 1, "stderr": "one\n"}, {"msg": "no kubectl"}]).split(
-        "\n"
-    )
-    assert first == (
-        "Pods do not end within 300 s (kube_worker_drain_timeout), so the nodes stay in the cluster: one"
-    )
+    (first, *others) = kube_worker.drain_problem(
+        check(), [done, {"rc": 1, "stderr": "one\n"}, {"msg": "no kubectl"}]
+    ).split("\n")
+    assert first == ("Pods do not end within 300 s (kube_worker_drain_timeout), so the nodes stay in the cluster: one")
     assert others == ["no kubectl"]
 
 
