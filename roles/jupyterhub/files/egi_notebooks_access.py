@@ -26,8 +26,8 @@ class LoginRules(ProviderClient):
         chosen = sorted(name for name in self.admin_users if not rules.SHORT_NAME.fullmatch(name))
         if chosen:
             raise ValueError(
-                f"admin_users must be names of egi and 26 letters and digits; got {', '.join(chosen)}. Others may choose "
-                "such a name at Check-in. Give admin roles to a VO instead."
+                f"admin_users must be names of egi and 26 letters and digits; got {', '.join(chosen)}. Others may "
+                "choose such a name at Check-in. Give admin roles to a VO instead."
             )
         #: One lock for each user name.
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
@@ -136,7 +136,7 @@ class LoginRules(ProviderClient):
         return user.name not in self.blocked_users and self.is_admitted(auth_model)
 
     async def _is_rejected_user(self, username: str, auth_state: dict[str, Any]) -> bool:
-        """Return whether the hub has this user. If so the rejected login is news about them: their tokens may be dead."""
+        """Return whether the hub has this user. If so the login is news about them, whose old tokens may be dead."""
         identifier = auth_state[self.user_auth_state_key][rules.IDENTIFIER]
         async with self._locks[username]:
             # Somebody else may have chosen the same plain name.
