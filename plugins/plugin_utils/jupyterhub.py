@@ -10,7 +10,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_cluster i
     surplus_objects,
 )
 from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_values import (
+    Object,
     chart_data,
     client_secret,
     closing_values,
@@ -43,20 +44,15 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_values im
 #: What the lookup egi.notebooks.decision finds here, whichever file has it.
 __all__ = [
     "artifacts",
-    "chart_data",
-    "cluster_problems",
-    "closing_values",
+    "cluster_decisions",
     "data_folder_problem",
     "differing_objects",
     "downloads",
     "faults",
-    "nfs_servers",
-    "object_data",
     "packed_chart",
     "problems",
+    "release_data",
     "removals",
-    "secret_data",
-    "surplus_objects",
 ]
 SECRET = re.compile(r"[ -~]+")
 DISK = re.compile(r"[1-9][0-9]*[KMGT]i")
@@ -230,6 +226,29 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = ""
     member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     return member
+
+
+# --- What is deployed ---
+def cluster_decisions(check: Check, objects: Sequence[Object], check_mode: bool = False) -> dict[str, Any]:
+    """Return what follows from the cluster's objects: problems, data of the template, rights to remove, NFS servers."""
+    return {
+        "problems": cluster_problems(check, objects, check_mode),
+        "objects": object_data(check, objects),
+        "surplus": surplus_objects(check, objects),
+        "nfs_servers": nfs_servers(check, objects),
+    }
+
+
+def release_data(
+    check: Check, objects: Sequence[Object], secret: Sequence[Object], nfs_hosts: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the data of the hub's Secret and of the chart's values. `secret` is the Secret that exists, if any."""
+    data = secret_data(check, secret)
+    return {
+        "secret": data,
+        "chart": chart_data(check, data),
+        "closing": closing_values(check, objects, nfs_hosts),
+    }
 
 
 def data_folder_problem(check: Check) -> str:
