@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import tarfile
@@ -212,11 +213,16 @@ def packed_chart(check: Check) -> str:
     if source.is_file():
         return str(source)
     handle, packed = tempfile.mkstemp(dir=constants.DEFAULT_LOCAL_TMP, suffix=".tgz")
-    with os.fdopen(handle, "wb") as stream, gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed:
-        with tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            for path in sorted([source, *source.rglob("*")]):
-                member = archive.gettarinfo(path, str(Path(source.name, path.relative_to(source))))
-                archive.addfile(_anonymous(member), path.open("rb") if member.isreg() else None)
+    with (
+        os.fdopen(handle, "wb") as stream,
+        gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for path in sorted([source, *source.rglob("*")]):
+            member = _anonymous(archive.gettarinfo(path, str(Path(source.name, path.relative_to(source)))))
+            content = path.read_bytes() if member.isreg() else b""
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
     return packed
 
 

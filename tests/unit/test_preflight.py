@@ -557,7 +557,7 @@ def test_users_mount_from_the_address_that_the_inventory_names(render_role):
 
 
 @pytest.mark.parametrize(
-    ("role", "variable"), [("jupyterhub", "jupyterhub_db_node"), ("prometheus", "prometheus_node")]
+    ("role", "variable"), [("prometheus", "prometheus_node")]
 )
 def test_a_volume_s_node_goes_by_its_host_name(render_role, role, variable):
     def say(name, *known, **site):
@@ -834,32 +834,6 @@ def test_a_run_for_one_host_needs_no_facts_of_others_and_no_wrong_mirror_is_aske
     assert "w: kube_node_mirror is 'http://***@127.0.0.1:9'; allowed is" in "\n".join(lines)
     assert not [line for line in lines if "word" in line or "does not answer" in line], lines
     assert not [line for line in lines if "stopped its checks" in line]
-
-
-@pytest.mark.parametrize(
-    ("variables", "is_asked", "known"),
-    [
-        ({"jupyterhub_db_path": "hub", "jupyterhub_user_image": "image"}, True, ["files", "vo"]),
-        ({"egi_notebooks_domain": ""}, False, ["files", "user", "vo"]),
-        ({"egi_notebooks_ca_file": "ca.crt"}, False, ["files", "user", "vo"]),
-        ({"egi_notebooks_mirror": "mirror"}, True, ["user", "vo"]),
-        ({"egi_notebooks_vos": ["urn:vo"]}, False, ["files", "user"]),
-        ({"egi_notebooks_vos": []}, False, ["files", "user"]),
-    ],
-)
-def test_what_does_not_depend_on_a_wrong_input_is_asked_for(render_role, variables, is_asked, known):
-    site = SITE | {
-        "egi_notebooks_mirror": "https://m",
-        "egi_notebooks_vos": [{"name": "v", "images": {"R": "quay.io/r:2"}}],
-    }
-    site |= variables
-    assert render_role("jupyterhub", "__jupyterhub_bad_inputs", **site)
-    assert render_role("jupyterhub", "__jupyterhub_login_is_told", **site) is is_asked
-    told = "__jupyterhub_files + __jupyterhub_images | select('match', __jupyterhub_image_name)"
-    downloads = "\n".join(render_role("jupyterhub", told, **site))
-    marks = {"files": "https://m/", "user": "k8s-singleuser-sample:", "vo": "quay.io/r:2"}
-    assert [name for name, mark in marks.items() if mark in downloads] == known
-    assert "k8s-hub:" in downloads
 
 
 def test_the_playbooks_know_every_role_that_notes_problems(root):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils import jupyterhub
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils import jupyterhub_cluster as cluster
 
 NODES = [
@@ -81,7 +82,8 @@ def test_the_database_s_node_is_one_and_its_volume_stays(check, volume):
 def test_users_need_a_claim_of_the_homes(check):
     assert cluster.cluster_problems(check(), [*NODES, HOMES]) == cluster.cluster_problems(check(), NODES, True) == []
     assert cluster.cluster_problems(check(), NODES) == [
-        'jupyterhub_homes_pvc must be a claim in the namespace jupyterhub; got "homes". The role nfs_volumes creates one.'
+        'jupyterhub_homes_pvc must be a claim in the namespace jupyterhub; got "homes". The role nfs_volumes '
+        "creates one."
     ]
 
 
@@ -120,11 +122,15 @@ def test_a_namespace_of_others_stays_theirs(objects):
     theirs = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": {"a": "b"}}}
     assert labels(theirs) == {"pod-security.kubernetes.io/enforce": "baseline"}
     ours = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": OWN}}
-    assert labels() == labels(ours) == {
-        "pod-security.kubernetes.io/enforce": "baseline",
-        "app.kubernetes.io/managed-by": "egi.notebooks",
-        "app.kubernetes.io/part-of": "egi-notebooks",
-    }
+    assert (
+        labels()
+        == labels(ours)
+        == {
+            "pod-security.kubernetes.io/enforce": "baseline",
+            "app.kubernetes.io/managed-by": "egi.notebooks",
+            "app.kubernetes.io/part-of": "egi-notebooks",
+        }
+    )
 
 
 def test_the_hub_may_change_secrets_only_for_access_tokens_in_files(check, objects, full_site):

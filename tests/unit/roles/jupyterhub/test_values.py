@@ -16,7 +16,9 @@ import jsonschema
 import pytest
 import yaml
 from ansible.parsing import vault
+
 from ansible_collections.egi.notebooks.plugins.plugin_utils import jupyterhub, jupyterhub_values
+
 
 @pytest.fixture(scope="session")
 def schema(root):
