@@ -116,7 +116,7 @@ def test_what_is_deployed_as_wanted_is_left_alone(played):
     assert played[1]["complete"] == ([], [])
 
 
-def test_what_somebody_has_deleted_is_made_anew_by_its_own_revision(played):
+def test_what_somebody_has_deleted_is_created_again_by_its_own_revision(played):
     check, told, _folder = played
     changes, asked = told["deleted"]
     assert len(changes) == 1
@@ -135,7 +135,7 @@ def test_whatever_else_is_wanted_is_one_upgrade(played, case):
 
 
 @pytest.mark.parametrize(("case", "waits"), [("killed", "false"), ("killed_and_not_wanted", "true")])
-def test_an_interrupted_upgrade_is_taken_back_to_the_last_good_revision(played, case, waits):
+def test_an_interrupted_upgrade_is_rolled_back_to_the_last_good_revision(played, case, waits):
     check, told, _folder = played
     if check:
         assert told[case][1] == []
