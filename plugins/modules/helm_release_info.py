@@ -117,7 +117,7 @@ SUMMARIES = {
     "deployed": "The release {release} is deployed as wanted.",
     "incomplete": "The release {release} lacks {missing}. What is missing is created again.",
     "changed": "The release {release} has other values, or its last change has failed.",
-    "pending": "An interrupted run has left revision {revision} of the release {release} unfinished. It is rolled back.",
+    "pending": "An interrupted run has left revision {revision} of release {release} unfinished; it is rolled back.",
 }
 
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_cluster i
     surplus_objects,
 )
 from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_values import (
+    Object,
     chart_data,
     client_secret,
     closing_values,
@@ -43,20 +45,15 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_values im
 #: What the lookup egi.notebooks.decision finds here, whichever file has it.
 __all__ = [
     "artifacts",
-    "chart_data",
-    "cluster_problems",
-    "closing_values",
+    "cluster_decisions",
     "data_folder_problem",
     "differing_objects",
     "downloads",
     "faults",
-    "nfs_servers",
-    "object_data",
     "packed_chart",
     "problems",
+    "release_data",
     "removals",
-    "secret_data",
-    "surplus_objects",
 ]
 SECRET = re.compile(r"[ -~]+")
 DISK = re.compile(r"[1-9][0-9]*[KMGT]i")
@@ -216,11 +213,16 @@ def packed_chart(check: Check) -> str:
     if source.is_file():
         return str(source)
     handle, packed = tempfile.mkstemp(dir=constants.DEFAULT_LOCAL_TMP, suffix=".tgz")
-    with os.fdopen(handle, "wb") as stream, gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed:
-        with tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            for path in sorted([source, *source.rglob("*")]):
-                member = archive.gettarinfo(path, str(Path(source.name, path.relative_to(source))))
-                archive.addfile(_anonymous(member), path.open("rb") if member.isreg() else None)
+    with (
+        os.fdopen(handle, "wb") as stream,
+        gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for path in sorted([source, *source.rglob("*")]):
+            member = _anonymous(archive.gettarinfo(path, str(Path(source.name, path.relative_to(source)))))
+            content = path.read_bytes() if member.isreg() else b""
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
     return packed
 
 
@@ -230,6 +232,29 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = ""
     member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     return member
+
+
+# --- What is deployed ---
+def cluster_decisions(check: Check, objects: Sequence[Object], check_mode: bool = False) -> dict[str, Any]:
+    """Return what follows from the cluster's objects: problems, data of the template, rights to remove, NFS servers."""
+    return {
+        "problems": cluster_problems(check, objects, check_mode),
+        "objects": object_data(check, objects),
+        "surplus": surplus_objects(check, objects),
+        "nfs_servers": nfs_servers(check, objects),
+    }
+
+
+def release_data(
+    check: Check, objects: Sequence[Object], secret: Sequence[Object], nfs_hosts: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the data of the hub's Secret and of the chart's values. `secret` is the Secret that exists, if any."""
+    data = secret_data(check, secret)
+    return {
+        "secret": data,
+        "chart": chart_data(check, data),
+        "closing": closing_values(check, objects, nfs_hosts),
+    }
 
 
 def data_folder_problem(check: Check) -> str:

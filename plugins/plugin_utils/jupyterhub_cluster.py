@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role jupyterhub derives from the cluster's objects. `objects` is what M(egi.notebooks.cluster_info) returns."""
+"""What the role jupyterhub derives from the cluster's objects, as M(egi.notebooks.cluster_info) returns them."""
 
 from __future__ import annotations
 
@@ -131,10 +131,11 @@ def _cluster_problems(check: Check, objects: Sequence[Object], check_mode: bool)
             yield check.must("db_node", "the name of a node, as no node of the cluster takes ordinary pods")
         elif check["db_node"] and not place and check["db_node"] not in nodes:
             yield check.must("db_node", f"the name of a node of the cluster ({', '.join(nodes)}), or empty")
-    for name, given, kept in zip(("db_node", "db_path"), (db_node(check, objects), check["db_path"]), place or ()):
-        if given != kept:
+    given = {"db_node": db_node(check, objects), "db_path": check["db_path"]}
+    for name, kept in zip(given, place or given.values(), strict=True):
+        if given[name] != kept:
             advice = "Kubernetes never moves a volume; see docs/operations.md."
-            yield must(check.name(name), f"{shown(kept)}, where the volume {db_volume(check)} is", given, advice)
+            yield must(check.name(name), f"{shown(kept)}, where the volume {db_volume(check)} is", given[name], advice)
 
 
 # --- What tasks/verify.yml and tasks/remove.yml look at ---

@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The login settings of the role jupyterhub, as the shared code for EGI Check-in takes them. Called by no other role."""
+"""The login settings of the role jupyterhub, as the shared code for EGI Check-in takes them."""
 
 from __future__ import annotations
 

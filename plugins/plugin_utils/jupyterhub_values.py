@@ -117,10 +117,9 @@ def nfs_servers(check: Check, objects: Iterable[Object], is_name: bool = True) -
     """Return the NFS servers of the namespace's volumes: those given by name, or those given by address."""
     found = set()
     for item in objects:
-        spec = item.get("spec", {})
-        if item["kind"] == "PersistentVolume" and "nfs" in spec:
-            if spec.get("claimRef", {}).get("namespace") == check["namespace"]:
-                found.add(spec["nfs"]["server"])
+        spec = item.get("spec", {}) if item["kind"] == "PersistentVolume" else {}
+        if "nfs" in spec and spec.get("claimRef", {}).get("namespace") == check["namespace"]:
+            found.add(spec["nfs"]["server"])
     return sorted(server for server in found if _is_address(server) != is_name)
 
 

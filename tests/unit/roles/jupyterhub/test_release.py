@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role jupyterhub asks of Helm, by a helm and a kubectl that write down what they were asked."""
+"""What the role jupyterhub makes Helm do, by a helm and a kubectl that write down what they were asked."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ esac
 
 KUBECTL = """#!/bin/sh
 cd "$(dirname "$0")/../${2#--namespace=}" || exit 1
+case "$*" in *" delete "*) echo "$*" >>asked-to-delete; exit ;; esac
 cat >asked-for
 if test -e missing; then cat missing >&2; exit 1; fi
 """
@@ -53,7 +54,8 @@ HISTORY = [
     {"revision": 5, "status": "pending-rollback"},
 ]
 
-#: The revision that is there and its status, the values of the last good one, and what kubectl does not find.
+UNFINISHED = [{"revision": 1, "status": "pending-install"}]
+#: The last revision and its status, the values of the last good one, and what kubectl does not find.
 CASES = {
     "complete": (6, "deployed", WANTED, ""),
     "deleted": (6, "deployed", WANTED, MISSING),
@@ -61,6 +63,7 @@ CASES = {
     "failed": (6, "failed", WANTED, MISSING),
     "killed": (5, "pending-rollback", OLD, ""),
     "killed_and_not_wanted": (5, "pending-rollback", WANTED, ""),
+    "never_good": (1, "pending-install", OLD, ""),
 }
 
 
@@ -76,7 +79,8 @@ def played(request, ansible_playbook, tmp_path_factory):
     for case, (version, status, values, missing) in CASES.items():
         (folder / case).mkdir()
         release = {"version": version, "info": {"status": status}, "config": values, "manifest": "kind: Secret"}
-        for name, answer in (("status", release), ("history", HISTORY), ("values", values)):
+        history = UNFINISHED if version == 1 else HISTORY
+        for name, answer in (("status", release), ("history", history), ("values", values)):
             (folder / case / name).write_text(json.dumps(answer))
         if missing:
             (folder / case / "missing").write_text(missing)
@@ -105,25 +109,25 @@ def played(request, ansible_playbook, tmp_path_factory):
         changes = [task["task"]["name"] for task in tasks if task["hosts"].get(case, {}).get("changed")]
         asked = (folder / case / "asked").read_text().splitlines()
         told[case] = (changes, [line for line in asked if line.split()[0] in ("rollback", "upgrade")])
-    return bool(request.param), told
+    return bool(request.param), told, folder
 
 
 def test_what_is_deployed_as_wanted_is_left_alone(played):
     assert played[1]["complete"] == ([], [])
 
 
-def test_what_somebody_has_deleted_is_made_anew_by_its_own_revision(played):
-    check, told = played
+def test_what_somebody_has_deleted_is_created_again_by_its_own_revision(played):
+    check, told, _folder = played
     changes, asked = told["deleted"]
     assert len(changes) == 1
     if not check:
         assert [line.split()[:3] for line in asked] == [["rollback", "jupyterhub", "6"]]
-        assert asked[0].endswith("--wait --timeout=1s")
+        assert asked[0].endswith("--wait=true --timeout=1s")
 
 
 @pytest.mark.parametrize("case", ["deleted_and_other_values", "failed"])
 def test_whatever_else_is_wanted_is_one_upgrade(played, case):
-    check, told = played
+    check, told, _folder = played
     changes, asked = told[case]
     assert [change for change in changes if "Deploy the hub" in change] == changes
     assert len(changes) == 1
@@ -131,8 +135,8 @@ def test_whatever_else_is_wanted_is_one_upgrade(played, case):
 
 
 @pytest.mark.parametrize(("case", "waits"), [("killed", "false"), ("killed_and_not_wanted", "true")])
-def test_an_interrupted_upgrade_is_taken_back_to_the_last_good_revision(played, case, waits):
-    check, told = played
+def test_an_interrupted_upgrade_is_rolled_back_to_the_last_good_revision(played, case, waits):
+    check, told, _folder = played
     if check:
         assert told[case][1] == []
     else:
@@ -142,7 +146,18 @@ def test_an_interrupted_upgrade_is_taken_back_to_the_last_good_revision(played, 
         assert [line.split()[0] for line in more] == (["upgrade"] if case == "killed" else [])
 
 
-@pytest.mark.parametrize(("kept", "revision"), [(HISTORY, "2"), (HISTORY[2:], ""), ([], "")])
-def test_only_a_deployed_revision_is_good(render_role, kept, revision):
-    history = {"stdout": json.dumps(kept)}
-    assert render_role("jupyterhub", "__jupyterhub_good_revision", __jupyterhub_history=history) == revision
+def test_an_installation_that_was_never_good_is_taken_over(played):
+    check, told, folder = played
+    changes, asked = told["never_good"]
+    deleted = folder / "never_good/asked-to-delete"
+    if check:
+        assert asked == []
+        assert not deleted.exists()
+    else:
+        assert [line.split()[0] for line in asked] == ["upgrade"]
+        assert deleted.read_text().split()[2:] == [
+            "delete",
+            "secret",
+            "sh.helm.release.v1.jupyterhub.v1",
+            "--ignore-not-found",
+        ]

@@ -1,0 +1,216 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role jupyterhub derives from the cluster's objects."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.egi.notebooks.plugins.plugin_utils import jupyterhub_cluster as cluster
+
+NODES = [
+    {"kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints} if taints else {}}
+    for name, taints in (("m", [{"key": "x"}]), ("w2", []), ("w1", []))
+]
+HOMES = {"kind": "PersistentVolumeClaim", "metadata": {"name": "homes"}, "status": {"phase": "Bound"}}
+OWN = {"app.kubernetes.io/part-of": "egi-notebooks"}
+
+
+@pytest.fixture
+def check(read_check, site):
+    """Return a function that gives the role's settings for a site with these variables."""
+    return lambda **variables: read_check("jupyterhub", **site | variables)
+
+
+@pytest.fixture
+def volume(objects):
+    """Return a function that gives the wanted volume of the database; `there` are (specification, phase)."""
+
+    def call(*there, **variables):
+        metadata = {"name": "jupyterhub-hub-db"}
+        found = [
+            {"kind": "PersistentVolume", "metadata": metadata, "spec": spec, "status": {"phase": phase}}
+            for spec, phase in there
+        ]
+        return objects([*NODES, *found], **variables)[1]["spec"]
+
+    return call
+
+
+def node(spec):
+    return spec["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"][0]["values"]
+
+
+def test_the_database_s_node_is_chosen_once(volume):
+    assert node(volume()) == ["w1"]
+    assert node(volume(jupyterhub_db_node="w9")) == ["w9"]
+    kept = volume(jupyterhub_db_node="w2")
+    assert node(volume((kept, "Bound"))) == ["w2"]
+
+
+def test_the_database_s_node_is_one_and_its_volume_stays(check, volume):
+    def problems(*volumes, mode=False, **variables):
+        return cluster.cluster_problems(check(**variables), [*NODES, HOMES, *volumes], mode)
+
+    assert problems() == problems(jupyterhub_db_node="w2") == []
+    (problem,) = problems(jupyterhub_db_node="host-of-w2")
+    assert problem == (
+        'jupyterhub_db_node must be the name of a node of the cluster (m, w1, w2), or empty; got "host-of-w2".'
+    )
+    (problem,) = cluster.cluster_problems(check(), [NODES[0], HOMES])
+    assert problem.startswith("jupyterhub_db_node must be the name of a node, as no node of the cluster takes ordinary")
+    # The node may have joined by then.
+    assert problems(mode=True, jupyterhub_db_node="w3") == []
+    there = {
+        "kind": "PersistentVolume",
+        "metadata": {"name": "jupyterhub-hub-db"},
+        "spec": volume(jupyterhub_db_node="w2", jupyterhub_db_path="/srv/hub"),
+    }
+    kept = {"jupyterhub_db_path": "/srv/hub"}
+    assert problems(there, **kept) == problems(there, jupyterhub_db_node="w2", **kept) == []
+    for changed, name in (({"jupyterhub_db_node": "w1"} | kept, "w2"), ({"jupyterhub_db_path": "/srv/o"}, "/srv/hub")):
+        for mode in (True, False):
+            (problem,) = problems(there, mode=mode, **changed)
+            variable = next(iter(changed))
+            assert problem == (
+                f'{variable} must be "{name}", where the volume jupyterhub-hub-db is; got "{changed[variable]}". '
+                "Kubernetes never moves a volume; see docs/operations.md."
+            )
+
+
+def test_users_need_a_claim_of_the_homes(check):
+    assert cluster.cluster_problems(check(), [*NODES, HOMES]) == cluster.cluster_problems(check(), NODES, True) == []
+    assert cluster.cluster_problems(check(), NODES) == [
+        'jupyterhub_homes_pvc must be a claim in the namespace jupyterhub; got "homes". The role nfs_volumes '
+        "creates one."
+    ]
+
+
+def test_the_database_survives_its_claim(volume):
+    spec = volume()
+    assert spec["persistentVolumeReclaimPolicy"] == "Retain"
+    assert "uid" not in spec["claimRef"]
+    again = volume((spec, "Released"))
+    assert again["claimRef"] == spec["claimRef"] | {"uid": None, "resourceVersion": None}
+
+
+def test_only_objects_that_the_cluster_has_otherwise_are_applied(check, objects):
+    def applied(*items, mode=False):
+        found = [*NODES, *items]
+        return [item["kind"] for item in cluster.differing_objects(check(), found, objects(found), mode)]
+
+    assert applied() == ["Namespace", "PersistentVolume", "LimitRange"]
+    # The API would refuse what is to be in a namespace that does not exist.
+    assert applied(mode=True) == ["Namespace", "PersistentVolume"]
+    # It adds what it likes.
+    namespace, volume, limits = (
+        {**item, "metadata": {**item["metadata"], "uid": "1"}, "status": {}} for item in objects(NODES)
+    )
+    assert applied(namespace, volume, limits) == []
+    assert applied({**namespace, "metadata": namespace["metadata"] | {"labels": {}}}, volume, limits) == ["Namespace"]
+    claimed = {**volume, "spec": {**volume["spec"], "claimRef": volume["spec"]["claimRef"] | {"uid": "1"}}}
+    assert applied(namespace, claimed, limits) == []
+    released = claimed | {"status": {"phase": "Released"}}
+    assert applied(released) == ["Namespace", "PersistentVolume", "LimitRange"]
+
+
+def test_a_namespace_of_others_stays_theirs(objects):
+    def labels(*found):
+        return objects([*NODES, *found])[0]["metadata"]["labels"]
+
+    theirs = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": {"a": "b"}}}
+    assert labels(theirs) == {"pod-security.kubernetes.io/enforce": "baseline"}
+    ours = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": OWN}}
+    assert (
+        labels()
+        == labels(ours)
+        == {
+            "pod-security.kubernetes.io/enforce": "baseline",
+            "app.kubernetes.io/managed-by": "egi.notebooks",
+            "app.kubernetes.io/part-of": "egi-notebooks",
+        }
+    )
+
+
+def test_the_hub_may_change_secrets_only_for_access_tokens_in_files(check, objects, full_site):
+    def surplus(*roles, **variables):
+        found = [{"apiVersion": "v1", "kind": "Role", "metadata": {"name": name}} for name in roles]
+        return cluster.surplus_objects(check(**variables), NODES + found)
+
+    kinds = ["Namespace", "PersistentVolume", "LimitRange"]
+    assert [item["kind"] for item in objects(NODES)] == kinds
+    assert [item["kind"] for item in objects(NODES, **full_site)] == [*kinds, "Role", "RoleBinding"]
+    role, binding = objects(NODES, **full_site)[3:]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "delete"]}]
+    assert binding["subjects"][0]["name"] == "hub"
+    own = {"hub": {"serviceAccount": {"name": "other"}}}
+    assert objects(NODES, **full_site | {"jupyterhub_values": own})[4]["subjects"][0]["name"] == "other"
+    assert surplus("hub") == surplus("egi-notebooks-access-tokens", **full_site) == []
+    assert [item["kind"] for item in surplus("hub", "egi-notebooks-access-tokens")] == ["Role"]
+
+
+def pod(name, ready="False", phase="Running", labels=None, owners=(), **status):
+    conditions = [{"type": "Ready", "status": ready}]
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels or {}, "ownerReferences": list(owners)},
+        "status": {"phase": phase, "conditions": conditions} | status,
+    }
+
+
+def deployment(name, ready=1):
+    return {"kind": "Deployment", "metadata": {"name": name}, "status": {"readyReplicas": ready}}
+
+
+def test_a_fault_is_reported_by_what_is_not_ready(check):
+    pulls = {"component": "continuous-image-puller"}
+
+    def waits(reason):
+        return {"initContainerStatuses": [{"state": {"waiting": {"reason": reason}}}]}
+
+    unschedulable = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient cpu."}]
+    works = [deployment("hub"), deployment("proxy"), HOMES]
+    assert cluster.faults(check(), works) == []
+    found = [
+        *works,
+        pod("hub", ready="True"),
+        pod("done", phase="Succeeded"),
+        pod("evicted", phase="Failed", owners=[{"kind": "ReplicaSet"}]),
+        pod("lone", phase="Failed"),
+        pod("jupyter-a", labels={"component": "singleuser-server"}),
+        pod("puller", labels=pulls, **waits("PodInitializing")),
+        pod("lacking", labels=pulls, **waits("ImagePullBackOff")),
+        pod("waiting", phase="Pending", conditions=unschedulable),
+        HOMES | {"metadata": {"name": "hub-db-dir"}, "status": {"phase": "Pending"}},
+    ]
+    assert cluster.faults(check(), found) == [
+        "Pod jupyterhub/lone is Failed and not ready.",
+        "Pod jupyterhub/lacking is Running and not ready.",
+        "Pod jupyterhub/waiting is Pending and not ready. 0/1 nodes: Insufficient cpu.",
+        "PersistentVolumeClaim jupyterhub/hub-db-dir is Pending; must be Bound.",
+    ]
+    found = [deployment("proxy", ready=0), HOMES]
+    assert cluster.faults(check(jupyterhub_homes_pvc="people"), found) == [
+        "Deployment jupyterhub/hub does not exist.",
+        "Deployment jupyterhub/proxy has no ready pod.",
+        "PersistentVolumeClaim jupyterhub/people of the homes does not exist.",
+    ]
+
+
+def test_only_what_is_ours_is_removed(check):
+    def removed(*items, labels=OWN):
+        namespace = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": labels}}
+        return cluster.removals(check(), [namespace, *items])
+
+    database = {"kind": "PersistentVolumeClaim", "metadata": {"name": "hub-db-dir"}}
+    own = [pod("hub", labels={"app": "jupyterhub"}), database]
+    assert removed() == removed(*own) == [["namespace", "jupyterhub"]]
+    users, objects = removed(pod("other"))
+    assert users[1] == "--selector=component in (singleuser-server,singleuser-access-token)"
+    assert "secret/egi-notebooks-hub" in objects
+    assert objects[-1] == users[-1] == "--namespace=jupyterhub"
+    # Who deletes a claim may lose its data.
+    assert removed(HOMES) == removed(labels={}) == [users, objects]
+    assert "volume" not in str(removed(HOMES))
+    assert cluster.removals(check(), []) == []
