@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
-import re
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
 
 ETH0 = {
     "address": "192.0.2.11",
@@ -657,29 +652,6 @@ def test_all_about_the_edge_is_told_at_once(render_role, tmp_path):
     assert "The private key file holds no key" in problems[-1]
 
 
-@pytest.mark.parametrize(
-    ("answer", "sentence"),
-    [
-        (
-            {"unreachable": True, "msg": "Connection refused"},
-            "machine does not answer: Connection refused; allowed is one that Ansible can log in to and be root on",
-        ),
-        (
-            {"failed": False, "msg": 'Failed to find required executable "ip"'},
-            'machine could not be asked: Failed to find required executable "ip"; allowed is one on which Ansible can',
-        ),
-        ({"ansible_facts": {}}, None),
-        ({"skipped": True}, None),
-    ],
-)
-def test_a_machine_that_answers_is_not_called_silent(root, evaluate, answer, sentence):
-    path = root / "playbooks/vars/preflight.yml"
-    variables = DataLoader().load_from_file(str(path), trusted_as_template=True)
-    told = evaluate("egi_notebooks_silence", variables | {"egi_notebooks_machine": answer})
-    assert [problem[: len(sentence)] for problem in told] == ([sentence] if sentence else [])
-
-
-# --- The playbook, on hosts that are this machine ---
 SITE = {
     "egi_notebooks_domain": "notebooks.invalid",
     "egi_notebooks_vos": ["vo.a"],
@@ -687,153 +659,6 @@ SITE = {
     "jupyterhub_oauth": {"client_id": "x", "issuer": "https://127.0.0.1:9/auth/realms/egi"},
     "jupyterhub_oauth_client_secret": "correct-horse-battery-staple",
 }
-# Named, since a machine need not have a way out, by which the default is chosen.
-LINKS = json.loads(subprocess.check_output(["ip", "-json", "-4", "address", "show", "up"]))
-OWN = next(link["addr_info"][0]["local"] for link in LINKS if "LOOPBACK" not in link["flags"])
-# Made of a variable that other hosts don't have.
-ENDPOINT = "{{ kube_master_address }}:6443"
-MACHINES = {
-    "masters": {
-        "hosts": {
-            "m": {
-                "kube_node_address": OWN,
-                "kube_master_endpoint": ENDPOINT,
-                "kube_master_pod_mtu": 9999,
-                "jupyterhub_db_path": "hub",
-            }
-        }
-    },
-    "edges": {
-        "hosts": {
-            "e": {
-                "kube_node_address": "203.0.113.5",
-                "kube_node_containerd_version": "2",
-                "kube_node_extra_images": ["quay.io/team/more:1"],
-            }
-        }
-    },
-    "workers": {
-        "hosts": {
-            "w": {"kube_node_address": "203.0.113.5"},
-            "odd": {"kube_node_minimum_memory": "much"},
-            "gone": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9},
-        }
-    },
-    "nfs_servers": {"hosts": {"n": {"nfs_server_path": "homes"}, "n2": {}}},
-    "cooks": {
-        "hosts": {
-            "stranger": {},
-            "bastion": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9},
-        }
-    },
-}
-
-
-class Empty(BaseHTTPRequestHandler):
-    """A mirror that has nothing."""
-
-    def do_HEAD(self):
-        self.send_error(404)
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
-@pytest.fixture
-def empty_mirror():
-    """The address of a mirror that has nothing."""
-    with HTTPServer(("127.0.0.1", 0), Empty) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture
-def refused(ansible_playbook, tmp_path, empty_mirror):
-    """Return a function that runs a playbook and gives the lines with which its checks end it."""
-    groups = copy.deepcopy(MACHINES)
-    for group, host in (("masters", "m"), ("edges", "e")):
-        groups[group]["hosts"][host]["kube_node_mirror"] = empty_mirror
-
-    def run(playbook, *arguments):
-        played = ansible_playbook(tmp_path, playbook, *arguments, groups=groups, site=SITE)
-        ends = [message for task, message in played.failures if task == "Tell all that is wrong"]
-        assert played.status != 0
-        assert not any(counts["changed"] for counts in played.report["stats"].values())
-        assert len(ends) == 1, played.output
-        return ends[0].splitlines()
-
-    return run
-
-
-def test_one_run_tells_all_about_all_hosts(refused):
-    lines = refused("preflight")
-    text = "\n".join(lines)
-    assert len(lines) == len(set(lines))
-    for line in (
-        "^inventory has bastion, stranger in no known group; allowed are masters, edges, workers, nfs_servers$",
-        "^e, w: kube_node_address is '203.0.113.5'; allowed is an address that the machine itself has",
-        "^m: kube_master_pod_mtu is 9999; allowed is at most [0-9]+, the narrowest link",
-        r'^m: egi_notebooks_domain is "notebooks.invalid", which the control machine can\'t resolve',
-        "^odd: kube_node stopped its checks: .*kube_node_minimum_memory",
-        # Said by ssh, or by Ansible to an ssh that has ended already.
-        "^gone: machine does not answer: .*(port 9|could not be sent to remote host)",
-        '^n: nfs_server_path is "homes"; allowed is an absolute path',
-        "^nfs_servers has n, n2; allowed is one machine, or nfs_volumes_server says whose export users get",
-        "^m, w: http://127.0.0.1:9 does not answer",
-        # What does not depend on a wrong input is asked for in the same run.
-        '^m: jupyterhub_db_path is "hub"; allowed is an absolute path',
-        "^m: quay.io/jupyterhub/k8s-singleuser-sample:4.4.0 is missing: .* answers 404",
-        "^m: registry.k8s.io/kube-apiserver:v.* is missing: .* answers 404",
-        "^e: kube_node_containerd_version is '2'; allowed is",
-        "^e: quay.io/team/more:1 is missing: .* answers 404",
-        "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use to this host: .*; open the way to it",
-    ):
-        assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
-    assert text.count("notebooks.invalid") == 1
-
-
-def test_the_service_alone_is_checked_before_its_first_part(refused):
-    lines = refused("service")
-    text = "\n".join(lines)
-    for line in (
-        '^n: nfs_server_path is "homes"',
-        r'^m: egi_notebooks_domain is "notebooks.invalid"',
-        "^m: issuer https://127.0.0.1:9/auth/realms/egi is of no use",
-    ):
-        assert re.search(line, text, re.MULTILINE), f"{line}\n{text}"
-    assert not re.search("kube_node|kube_master|^(e|w|odd|gone): ", text, re.MULTILINE), text
-
-
-@pytest.mark.parametrize(
-    ("playbook", "host", "told"),
-    [
-        ("preflight", "bastion", "machine does not answer: "),
-        ("service", "stranger", "http://127.0.0.1:9 does not answer"),
-    ],
-)
-def test_the_host_that_speaks_with_the_cluster_is_asked_whatever_its_group(refused, playbook, host, told):
-    text = "\n".join(refused(playbook, "--extra-vars", f"egi_notebooks_kube_host={host}"))
-    assert re.search(f"^(.*, )?{host}(, .*)?: {told}", text, re.MULTILINE), text
-    # What only a node has to be.
-    assert not re.search(f"^(.*, )?{host}(, .*)?: (kube_|memory|architecture|port )", text, re.MULTILINE), text
-
-
-@pytest.mark.parametrize("playbook", ["preflight", "site"])
-def test_an_inventory_without_hosts_is_no_success(ansible_playbook, tmp_path, playbook):
-    played = ansible_playbook(tmp_path, playbook, groups={})
-    assert played.status != 0
-    ((_task, message),) = played.failures
-    assert re.match("inventory \\(.*hosts.json\\) has no host; allowed is one with the groups masters, edges", message)
-
-
-def test_a_run_for_one_host_needs_no_facts_of_others_and_no_wrong_mirror_is_asked(refused):
-    wrong = {"kube_node_mirror": "http://me:word@127.0.0.1:9", "kube_node_extra_images": ["quay.io/team/more:1"]}
-    lines = refused("cluster", "--limit", "w", "--extra-vars", json.dumps(wrong))
-    assert all(line.startswith("w: ") for line in lines), lines
-    assert "w: kube_node_mirror is 'http://***@127.0.0.1:9'; allowed is" in "\n".join(lines)
-    assert not [line for line in lines if "word" in line or "does not answer" in line], lines
-    assert not [line for line in lines if "stopped its checks" in line]
 
 
 @pytest.mark.parametrize(
@@ -860,11 +685,3 @@ def test_what_does_not_depend_on_a_wrong_input_is_asked_for(render_role, variabl
     marks = {"files": "https://m/", "user": "k8s-singleuser-sample:", "vo": "quay.io/r:2"}
     assert [name for name, mark in marks.items() if mark in downloads] == known
     assert "k8s-hub:" in downloads
-
-
-def test_the_playbooks_know_every_role_that_notes_problems(root):
-    noting = DataLoader().load_from_file(str(root / "playbooks/vars/preflight.yml"))["egi_notebooks_noting"]
-    roles = {path.parents[1].name for path in (root / "roles").glob("*/tasks/problems.yml")}
-    assert set(noting) == roles
-    for role in roles:
-        assert f"__{role}_problems:" in (root / f"roles/{role}/tasks/problems.yml").read_text()
