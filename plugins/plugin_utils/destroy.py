@@ -156,8 +156,7 @@ def confirmation_problems(domain: str, confirm: str) -> Iterator[str]:
 def path_problems(checks: Sequence[tuple[Check, str]]) -> Iterator[str]:
     """Yield a message for each setting whose directory is not to be deleted."""
     for check, name in checks:
-        if not rules.is_own_directory(str(check[name])):
-            yield check.must(name, rules.OWN_DIRECTORY_RULE, "Everything in it would be deleted.")
+        yield from rules.data_path_problems(check, name)
 
 
 def cluster_problems(removal: Removal) -> Iterator[str]:

@@ -37,8 +37,10 @@ class Reader:
         self.run = read_run(variables, templar.copy_with_new_env(available_variables=variables).template)
         self._templar = templar
         self._loader = loader
-        # Trusted as templates, like the files of any role.
-        self._load = functools.cache(lambda path: loader.load_from_file(str(path), trusted_as_template=True))
+        # Trusted as templates, like the files of any role. Nothing changes what is loaded, so it needs no copy (`unsafe`).
+        self._load = functools.cache(
+            lambda path: loader.load_from_file(str(path), unsafe=True, trusted_as_template=True)
+        )
 
     def on(self, host: str) -> Reader:
         """Return the reader of another host's variables; this one if the inventory does not have the host."""
@@ -63,7 +65,11 @@ class Reader:
         settings = read_settings(role, self._load, template, self.variables)
         if problems is not None:
             problems += settings.problems
-        return Check(role, settings.values, self.run, settings.shared_names, query)
+        return Check(role, settings.values, self.run, settings.shared_names, query, self._read)
+
+    def _read(self, path: str) -> bytes:
+        # This encoding has every byte.
+        return self._loader.get_text_file_contents(path, "latin-1").encode("latin-1")
 
 
 def decide(reader: Reader, term: str, **arguments: Any) -> Any:

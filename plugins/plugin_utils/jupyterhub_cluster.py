@@ -1,0 +1,205 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role jupyterhub derives from the cluster's objects. `objects` is what M(egi.notebooks.cluster_info) returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must, shown
+from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_values import Object, db_volume, section
+
+#: The label by which the collection knows the objects that it has created.
+OWN_LABEL = ("app.kubernetes.io/part-of", "egi-notebooks")
+TOKEN_RIGHTS = "egi-notebooks-access-tokens"
+#: The name that the chart gives to its claim.
+DB_CLAIM = "hub-db-dir"
+#: What the role creates in the namespace, as kubectl takes it. The volume of the database stays.
+OWN_OBJECTS = (
+    "secret/egi-notebooks-hub",
+    "limitrange/egi-notebooks",
+    f"rolebinding/{TOKEN_RIGHTS}",
+    f"role/{TOKEN_RIGHTS}",
+)
+#: Users' servers and their access tokens, which nothing would remove once the hub is gone.
+USER_OBJECTS = "component in (singleuser-server,singleuser-access-token)"
+DEPLOYMENTS = ("hub", "proxy")
+
+
+def select(objects: Iterable[Object], kind: str, name: str = "") -> list[Object]:
+    """Return the objects of a kind, or those of them that have a name."""
+    return [item for item in objects if item["kind"] == kind and name in ("", item["metadata"]["name"])]
+
+
+def is_own(item: Object) -> bool:
+    """Tell whether the collection has created an object."""
+    return (item["metadata"].get("labels") or {}).get(OWN_LABEL[0]) == OWN_LABEL[1]
+
+
+# --- Objects beside the chart's ---
+def object_data(check: Check, objects: Sequence[Object]) -> dict[str, Any]:
+    """Return what the template of the Kubernetes objects interpolates beside the role's variables."""
+    volumes = select(objects, "PersistentVolume", db_volume(check))
+    account = section(check["values"], "hub", "serviceAccount").get("name")
+    return {
+        # A namespace that others have created stays theirs.
+        "namespace_is_own": all(map(is_own, select(objects, "Namespace", check["namespace"]))),
+        "db_volume": db_volume(check),
+        "db_claim": DB_CLAIM,
+        "db_node": db_node(check, objects),
+        # A claim that is created again gets the same volume again: the identity of the old one goes.
+        "volume_is_released": any(item.get("status", {}).get("phase") == "Released" for item in volumes),
+        "keeps_tokens": keeps_tokens(check),
+        "token_rights": TOKEN_RIGHTS,
+        "hub_account": account or "hub",
+    }
+
+
+def keeps_tokens(check: Check) -> bool:
+    """Tell whether the hub keeps users' access tokens in Secrets, for which the chart gives it no rights."""
+    return bool(check["oauth"].get("access_token_file"))
+
+
+def differing_objects(
+    check: Check, objects: Sequence[Object], wanted: Iterable[Object], check_mode: bool = False
+) -> list[Object]:
+    """Return those of the wanted objects that the cluster lacks or has otherwise.
+
+    In check mode the API would refuse what belongs into a namespace that does not exist.
+    """
+    has_namespace = not check_mode or bool(select(objects, "Namespace", check["namespace"]))
+    return [
+        item
+        for item in wanted
+        if (has_namespace or "namespace" not in item["metadata"])
+        and not any(_covers(found, item) for found in select(objects, item["kind"], item["metadata"]["name"]))
+    ]
+
+
+def _covers(found: Any, wanted: Any) -> bool:
+    """Tell whether an object has all that is wanted of it. The API adds what it likes."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_covers(found.get(key), value) for key, value in wanted.items())
+    return found == wanted
+
+
+def surplus_objects(check: Check, objects: Sequence[Object]) -> list[Object]:
+    """Return the rights that the hub no longer needs."""
+    if keeps_tokens(check):
+        return []
+    return [
+        {key: item[key] for key in ("apiVersion", "kind", "metadata")}
+        for kind in ("Role", "RoleBinding")
+        for item in select(objects, kind, TOKEN_RIGHTS)
+    ]
+
+
+# --- The node of the database ---
+def db_node(check: Check, objects: Sequence[Object]) -> str:
+    """Return the node of the database: the chosen one, that of the volume, or the first that takes ordinary pods."""
+    place = db_place(check, objects)
+    nodes = sorted(item["metadata"]["name"] for item in select(objects, "Node") if not item["spec"].get("taints"))
+    return check["db_node"] or (place[0] if place else next(iter(nodes), ""))
+
+
+def db_place(check: Check, objects: Sequence[Object]) -> tuple[str, str] | None:
+    """Return node and directory of the database's volume if that exists."""
+    for item in select(objects, "PersistentVolume", db_volume(check)):
+        (term,) = item["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+        return term["matchExpressions"][0]["values"][0], item["spec"]["hostPath"]["path"]
+    return None
+
+
+def cluster_problems(check: Check, objects: Sequence[Object], check_mode: bool = False) -> list[str]:
+    """Return what is wrong with the settings on this cluster. In check mode it may not have its workers yet."""
+    return list(_cluster_problems(check, objects, check_mode))
+
+
+def _cluster_problems(check: Check, objects: Sequence[Object], check_mode: bool) -> Iterator[str]:
+    place = db_place(check, objects)
+    if not check_mode:
+        if not select(objects, "PersistentVolumeClaim", check["homes_pvc"]):
+            yield check.must(
+                "homes_pvc",
+                f"a claim in the namespace {check['namespace']}",
+                "The role nfs_volumes creates one.",
+            )
+        nodes = sorted(item["metadata"]["name"] for item in select(objects, "Node"))
+        if not db_node(check, objects):
+            yield check.must("db_node", "the name of a node, as no node of the cluster takes ordinary pods")
+        elif check["db_node"] and not place and check["db_node"] not in nodes:
+            yield check.must("db_node", f"the name of a node of the cluster ({', '.join(nodes)}), or empty")
+    for name, given, kept in zip(("db_node", "db_path"), (db_node(check, objects), check["db_path"]), place or ()):
+        if given != kept:
+            advice = "Kubernetes never moves a volume; see docs/operations.md."
+            yield must(check.name(name), f"{shown(kept)}, where the volume {db_volume(check)} is", given, advice)
+
+
+# --- What tasks/verify.yml and tasks/remove.yml look at ---
+def faults(check: Check, objects: Sequence[Object]) -> list[str]:
+    """Return what does not work in the hub's namespace: its deployments, pods and claims."""
+    return list(_faults(check, objects))
+
+
+def _faults(check: Check, objects: Sequence[Object]) -> Iterator[str]:
+    namespace = check["namespace"]
+    pods = [pod for pod in select(objects, "Pod") if _is_fault(pod)]
+    for name in DEPLOYMENTS:
+        found = select(objects, "Deployment", name)
+        if not found:
+            yield f"Deployment {namespace}/{name} does not exist."
+        elif not found[0].get("status", {}).get("readyReplicas") and not any(_component(pod) == name for pod in pods):
+            yield f"Deployment {namespace}/{name} has no ready pod."
+    for pod in pods:
+        reason = next((item.get("message", "") for item in _conditions(pod) if item["type"] == "PodScheduled"), "")
+        phase = pod.get("status", {}).get("phase", "Unknown")
+        yield f"Pod {namespace}/{pod['metadata']['name']} is {phase} and not ready.{f' {reason}' if reason else ''}"
+    claims = select(objects, "PersistentVolumeClaim")
+    for claim in claims:
+        phase = claim.get("status", {}).get("phase", "Pending")
+        if phase != "Bound":
+            yield f"PersistentVolumeClaim {namespace}/{claim['metadata']['name']} is {phase}; must be Bound."
+    if not select(claims, "PersistentVolumeClaim", check["homes_pvc"]):
+        yield f"PersistentVolumeClaim {namespace}/{check['homes_pvc']} of the homes does not exist."
+
+
+def _is_fault(pod: Object) -> bool:
+    """Tell whether a pod should be ready and is not."""
+    status = pod.get("status", {})
+    is_ready = any(item["type"] == "Ready" and item["status"] == "True" for item in _conditions(pod))
+    if is_ready or status.get("phase") == "Succeeded" or _component(pod) == "singleuser-server":
+        return False
+    # A pod that was evicted stays in the list for long. What made it has made another one by then.
+    if status.get("phase") == "Failed" and pod["metadata"].get("ownerReferences"):
+        return False
+    # Users don't wait for an image that is fetched in advance.
+    if _component(pod) == "continuous-image-puller":
+        waiting = [item.get("state", {}).get("waiting", {}) for item in status.get("initContainerStatuses", ())]
+        return any(item.get("reason") in ("ErrImagePull", "ImagePullBackOff") for item in waiting)
+    return True
+
+
+def _conditions(item: Object) -> Sequence[Mapping[str, str]]:
+    return item.get("status", {}).get("conditions", ())
+
+
+def _component(pod: Object) -> str:
+    return (pod["metadata"].get("labels") or {}).get("component", "")
+
+
+def removals(check: Check, objects: Sequence[Object]) -> list[list[str]]:
+    """Return the arguments of `kubectl delete` for what is left after the chart.
+
+    The namespace goes if the collection has created it and it has no pods of others and no claims but the database's.
+    """
+    namespaces = select(objects, "Namespace", check["namespace"])
+    if not namespaces:
+        return []
+    others = [pod for pod in select(objects, "Pod") if (pod["metadata"].get("labels") or {}).get("app") != "jupyterhub"]
+    others += [claim for claim in select(objects, "PersistentVolumeClaim") if claim["metadata"]["name"] != DB_CLAIM]
+    if is_own(namespaces[0]) and not others:
+        return [["namespace", check["namespace"]]]
+    inside = f"--namespace={check['namespace']}"
+    return [["pods,secrets", f"--selector={USER_OBJECTS}", inside], [*OWN_OBJECTS, inside]]
