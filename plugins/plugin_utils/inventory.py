@@ -25,6 +25,12 @@ def kube_host(run: Run) -> str:
     return run.kube_host or next(iter(run.groups.get("masters", ())), "")
 
 
+def known_nodes(run: Run) -> list[str]:
+    """Return the names that the inventory's hosts have as nodes; none where the run has not reached them all."""
+    nodes = run.known(run.nodes)
+    return [node["nodename"] for node in nodes.values()] if len(nodes) == len(run.nodes) else []
+
+
 def host_roles(run: Run, part: str = "all") -> list[str]:
     """Return the roles of a host in the whole service, or in the playbook V(cluster) or V(service) alone."""
     host, roles = run.host, []

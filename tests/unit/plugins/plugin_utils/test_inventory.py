@@ -43,6 +43,14 @@ def test_the_host_from_which_the_cluster_s_api_is_called():
     assert inventory.kube_host(Run("a", {"masters": []})) == ""
 
 
+def test_the_names_of_nodes_are_known_if_all_hosts_are_reached():
+    hosts = {name: Host({"nodename": f"{name}.site"}) for name in ("m", "e", "w")}
+    groups = {"masters": ["m"], "edges": ["e"], "workers": ["e", "w"], "nfs_servers": ["n"]}
+    assert inventory.known_nodes(Run("m", groups, hosts)) == ["m.site", "e.site", "w.site"]
+    assert inventory.known_nodes(Run("m", groups, hosts | {"w": Host()})) == []
+    assert inventory.known_nodes(Run("m", groups, {"m": hosts["m"]})) == []
+
+
 def problems(hosts=None, server_is_set=False, kube_host="", nodes=None, **groups):
     known = GROUPS | groups
     known["all"] = [*dict.fromkeys(sum(known.values(), []))]
