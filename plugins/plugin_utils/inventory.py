@@ -67,7 +67,7 @@ def connection_problems(answer: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield a message for a host that did not return facts."""
     if not answer or answer.get("skipped") or "ansible_facts" in answer:
         return
-    message = str(answer.get("msg", "")).strip()
+    message = str(answer.get("msg", "")).strip().removeprefix("Task failed: ").rstrip(".") + "."
     if answer.get("unreachable"):
         yield f"host is unreachable: {message} Ansible must be able to log in and become root: ansible -m ping HOST."
     else:

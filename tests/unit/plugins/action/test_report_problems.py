@@ -47,7 +47,7 @@ def test_all_problems_of_all_hosts_are_in_one_message(report):
     assert answer["failed"]
     lines = answer["msg"].splitlines()
     assert lines[:2] == ["m, e: memory is 1 MB.", "m: clock is wrong."]
-    assert lines[2].startswith("w: host is unreachable: no route Ansible must be able to log in")
+    assert lines[2].startswith("w: host is unreachable: no route. Ansible must be able to log in")
     assert lines[3:] == ["w: port is in use."]
 
 

@@ -100,12 +100,12 @@ def test_a_new_worker_comes_with_the_nfs_server():
     ("answer", "problem"),
     [
         (
-            {"unreachable": True, "msg": "Connection refused."},
+            {"unreachable": True, "msg": "Task failed: Connection refused"},
             "host is unreachable: Connection refused. Ansible must be able to log in and become root",
         ),
         (
             {"failed": False, "msg": 'Failed to find required executable "ip"'},
-            'host returned no facts: Failed to find required executable "ip" It must have Python 3 and ip',
+            'host returned no facts: Failed to find required executable "ip". It must have Python 3 and ip',
         ),
         ({"ansible_facts": {}}, None),
         ({"skipped": True}, None),
