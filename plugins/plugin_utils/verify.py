@@ -8,9 +8,9 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth import checkin_oauth
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import ENDPOINTS
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check
+from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_login import hub_config
 from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import Reader
 
 
@@ -20,7 +20,7 @@ def website(reader: Reader) -> dict[str, Any]:
     The latter is the path of the internal CA's certificate on the host; empty if the edge has no internal CA.
     """
     edge, hub = reader.check("edge_ingress"), reader.check("jupyterhub")
-    login = login_settings(hub)
+    login = hub_config(hub)["GenericOAuthenticator"]
     return {
         # Where the control node can't resolve the name, the host that calls the cluster's API can.
         "host": "localhost" if edge["check_dns"] else reader.run.host,
@@ -33,13 +33,6 @@ def website(reader: Reader) -> dict[str, Any]:
         "pkce": login["enable_pkce"],
         "certificates": certificates(edge, hub),
     }
-
-
-def login_settings(hub: Check) -> dict[str, Any]:
-    """Return how the hub has users log in, as the chart's values have it."""
-    given = hub["oauth"]
-    domain = {} if "callback_url" in given else {"domain": hub["domain"]}
-    return checkin_oauth({"vos": hub["vos"]} | domain | given)["GenericOAuthenticator"]
 
 
 def certificates(edge: Check, hub: Check) -> str:

@@ -119,7 +119,7 @@ def test_one_run_reports_all_problems_of_all_hosts(problems):
         "^gone: host is unreachable: .*(port 9|could not be sent to remote host)",
         '^n: nfs_server_path must be .*; got "homes"',
         r'^nfs_servers must be a group of one host, unless nfs_volumes_server is set; got \["n", "n2"\]',
-        "^(m, )?w.*: http://127.0.0.1:9 does not answer",
+        "^(.*, )?w(, .*)?: http://127.0.0.1:9 does not answer",
         # What does not depend on a wrong setting is queried in the same run.
         '^m: jupyterhub_db_path must be .*; got "hub"',
         "^m: quay.io/jupyterhub/k8s-singleuser-sample:4.4.0 is missing: .* 404",

@@ -43,6 +43,14 @@ def test_the_host_from_which_the_cluster_s_api_is_called():
     assert inventory.kube_host(Run("a", {"masters": []})) == ""
 
 
+def test_the_names_of_nodes_are_known_if_all_hosts_are_reached():
+    hosts = {name: Host({"nodename": f"{name}.site"}) for name in ("m", "e", "w")}
+    groups = {"masters": ["m"], "edges": ["e"], "workers": ["e", "w"], "nfs_servers": ["n"]}
+    assert inventory.known_nodes(Run("m", groups, hosts)) == ["m.site", "e.site", "w.site"]
+    assert inventory.known_nodes(Run("m", groups, hosts | {"w": Host()})) == []
+    assert inventory.known_nodes(Run("m", groups, {"m": hosts["m"]})) == []
+
+
 def problems(hosts=None, server_is_set=False, kube_host="", nodes=None, **groups):
     known = GROUPS | groups
     known["all"] = [*dict.fromkeys(sum(known.values(), []))]
@@ -92,12 +100,12 @@ def test_a_new_worker_comes_with_the_nfs_server():
     ("answer", "problem"),
     [
         (
-            {"unreachable": True, "msg": "Connection refused."},
+            {"unreachable": True, "msg": "Task failed: Connection refused"},
             "host is unreachable: Connection refused. Ansible must be able to log in and become root",
         ),
         (
             {"failed": False, "msg": 'Failed to find required executable "ip"'},
-            'host returned no facts: Failed to find required executable "ip" It must have Python 3 and ip',
+            'host returned no facts: Failed to find required executable "ip". It must have Python 3 and ip',
         ),
         ({"ansible_facts": {}}, None),
         ({"skipped": True}, None),

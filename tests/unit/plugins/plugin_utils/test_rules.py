@@ -31,16 +31,26 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, 
             ["1.34.0", "1.36.12"],
             ["1.36", "v1.36.1", "1.33.9", "1.9.1", "2.0.0", "1.36.1\n", "latest"],
         ),
-        (
-            rules.is_own_directory,
-            ["/srv/hub", "/srv/hub/", "/mnt/a.b/..c"],
-            ["", "/", "//", "/data", "/data/", "/var//", "/var/.", "/var/lib/../..", "data/hub", "/a//b"],
-        ),
     ],
 )
 def test_texts(rule, good, bad):
     assert [text for text in good if not rule(text)] == []
     assert [text for text in bad if rule(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "is_good"),
+    [
+        (["/srv/hub", "/srv/hub/", "/mnt/a.b/..c"], True),
+        (["", "/", "//", "/data", "/data/", "/var//", "/var/.", "/var/lib/../..", "data/hub", "/a//b"], False),
+    ],
+)
+def test_directories_that_may_be_deleted(paths, is_good):
+    for path in paths:
+        check = Check("prometheus", {"prometheus_path": path}, Run("a"))
+        found = list(rules.data_path_problems(check, "path"))
+        assert (found == []) is is_good, path
+        assert all(text.startswith("prometheus_path must be the absolute path of a directory inside") for text in found)
 
 
 def test_the_numbers_of_a_version():
