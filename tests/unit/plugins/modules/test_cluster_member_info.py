@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has of a cluster: with a tree of files in place of the host's and a kubectl that prints what a test wants."""
+"""What a host has of a cluster, with files in place of the host's and a kubectl that prints what a test wants."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         (
             {"listeners": [port(6443, "haproxy"), port(2379, "etcd"), port(10259, "")]},
             {},
-            "port 6443 by haproxy, 10259 by the kernel is in use. These ports are for the control plane. Stop the other",
+            "port 6443 by haproxy, 10259 by the kernel is in use. These ports are for the control plane.",
         ),
         (
             {"listeners": [port(7443, "x"), port(6443, "y")]},

@@ -103,8 +103,8 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         ),
         (
             {"clock": {"skew": -7.5, "synchronised": False}},
-            "clock is at least 7.5 s behind the control node's; must be at most 5 s (egi_notebooks_maximum_clock_skew). "
-            "The host's time is not synchronised.",
+            "clock is at least 7.5 s behind the control node's; must be at most 5 s "
+            "(egi_notebooks_maximum_clock_skew). The host's time is not synchronised.",
         ),
         (
             {"addresses": [ETH0, ETH0 | {"network": "10.96.3.0/24", "interface": "eth1"}]},
@@ -228,6 +228,12 @@ def test_a_floating_address_is_rejected_with_those_that_the_host_has(problems, f
     assert found(egi_notebooks_node_address="10.0.0.11") == []
     (problem,) = found(kube_node_address="203.0.113.5")
     assert problem.startswith("kube_node_address must be one of the host's own addresses")
+
+
+def test_all_problems_are_reported_at_once(found, host_facts):
+    inside = {"addresses": [ETH0 | {"network": "10.244.3.0/24"}]}
+    subjects = [problem.split()[0] for problem in found(inside, others={"b": host_facts(addresses=[])})]
+    assert subjects == ["kube_node_pod_cidr", "host", "machine-id"]
 
 
 def test_hosts_with_the_same_identity_are_named(found, host_facts):
