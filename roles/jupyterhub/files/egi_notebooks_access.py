@@ -117,14 +117,11 @@ class LoginRules(ProviderClient):
         userinfo = auth_state[self.user_auth_state_key]
         if not await self._is_rejected_user(username, auth_state) and auth_state.get("refresh_token"):
             await self.revoke(auth_state["refresh_token"])
-        missing = [rules.missing(userinfo, vo, self.settings) for vo in self.settings["vos"]]
-        message = self.custom_403_message
+        missing = rules.missing_for_all(userinfo, self.settings)
+        advice = "Once a VO has accepted you, log in here again." if any(vo["join_url"] for vo in missing) else ""
         if rules.unassured_vos(userinfo, self.settings):
-            message = (
-                "You are in a virtual organisation (VO) that may use this service, but your identity is not assured "
-                "well enough. Please log in by another identity provider."
-            )
-        raise NotAdmitted(message, missing)
+            advice += " Another identity provider may assure your identity: log in as somebody else and choose it."
+        raise NotAdmitted(self.custom_403_message, missing, advice.strip())
 
     def is_admitted(self, auth_model: dict[str, Any]) -> bool:
         """Return whether the rules admit a user."""
