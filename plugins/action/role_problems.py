@@ -50,12 +50,16 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg="\n".join(problems))
         return result
 
-    def _query(self, module: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Mapping[str, Any]:
-        """Run a module on the host, with variables of its environment."""
-        before = self._task.environment
+    def _query(
+        self, module: str, environment: Mapping[str, str] | None = None, no_log: bool = False, **arguments: Any
+    ) -> Mapping[str, Any]:
+        """Run a module on the host, with variables of its environment. `no_log` keeps its answer out of all logs."""
+        before = self._task.environment, self._task.no_log, self._play_context.no_log
         try:
             if environment:
-                self._task.environment = [*(before or []), dict(environment)]
+                self._task.environment = [*(before[0] or []), dict(environment)]
+            if no_log:
+                self._task.no_log = self._play_context.no_log = True
             return self._execute_module(module_name=module, module_args=arguments, task_vars=self._task_vars)
         finally:
-            self._task.environment = before
+            self._task.environment, self._task.no_log, self._play_context.no_log = before

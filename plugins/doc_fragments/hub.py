@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that speak to a hub."""
+"""Options of the modules that send requests to a hub."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ class ModuleDocFragment:
 options:
   hub_url:
     description:
-      - Address of the service, such as V(https://notebooks.example.org). The API is below C(/hub/api).
-      - Without TLS only on the host where the module runs, by V(localhost) or V(127.0.0.1), as in
-        V(http://localhost:8000).
+      - URL of the service, such as V(https://notebooks.example.org). The API is at C(/hub/api).
+      - C(http://) is accepted only with V(localhost) or V(127.0.0.1), for example V(http://localhost:8000).
     type: str
     required: true
   token:
     description:
-      - A token of the hub's API, of an admin or of a service; made at C(/hub/token) or by C(jupyterhub token).
+      - API token of an administrator or a service, created at C(/hub/token) or with C(jupyterhub token).
     type: str
     required: true
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of every module that asks a server over HTTPS."""
+"""Options of every module that sends HTTPS requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class ModuleDocFragment:
 options:
   ca_path:
     description:
-      - PEM file of the authorities that the server's certificate is checked against, on the host where the module runs.
-        Without it those of the system. The certificate is always checked.
+      - PEM file with the CA certificates that the server's certificate is verified with, on the host where the module
+        runs. By default the system's CA certificates are used. The certificate is always verified.
     type: path
   timeout:
     description:
-      - Seconds without an answer after which a request fails.
+      - Timeout of a request in seconds.
     type: int
     default: 10
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a VO, a group and a role to the entitlement that EGI Check-in gives for them."""
+"""The entitlement that EGI Check-in gives for a VO, a group and a role."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def checkin_entitlement(
     namespace: str = DEFAULT_NAMESPACES[0],
     authority: str = "aai.egi.eu",
 ) -> str:
-    """Return the URN of membership in a VO, in a group of it, or of a role there."""
+    """Return the URN of membership in a VO, in a group of it, or of a role in that."""
     inner = (group.split("/") if group else []) if isinstance(group, str) else list(group)
     entitlement = Entitlement(namespace.lower(), (vo, *inner), role, authority or None)  # type: ignore[arg-type]
     try:
         group_name(entitlement.path, role)
-        # What can't be read back as it was meant is no entitlement: a namespace with blanks, a URN far too long.
+        # A namespace with whitespace or a URN that is too long is read as something else, or not at all.
         if parse(str(entitlement)) != entitlement:
-            raise EntitlementError(f"{str(entitlement)!r} would mean something else.")
+            raise EntitlementError(f"An entitlement must be read as it was meant; got {str(entitlement)!r}.")
     except EntitlementError as error:
         raise AnsibleFilterError(f"checkin_entitlement: {error}") from error
     return str(entitlement)

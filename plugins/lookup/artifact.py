@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Version, address and checksum of what the collection installs."""
+"""Version, URL and checksum of the artifacts that the collection installs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ DOCUMENTATION = r"""
 name: artifact
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Version, address and checksum of a file or image that the collection installs
+short_description: Version, URL and checksum of a file or image that the collection installs
 description:
-  - Answers from the collection's own manifest, C(meta/artifacts.yml), so that every role downloads the same pinned
-    versions and one mirror serves them all.
+  - Reads the collection's manifest C(meta/artifacts.yml). All roles download the same pinned versions from it, and one
+    mirror can serve all of them.
 options:
   _terms:
     description:
@@ -22,17 +22,18 @@ options:
     required: true
   version:
     description:
-      - Version to use instead of the manifest's, a quoted string. For a file a leading C(v) is dropped; for an image
-        it is the tag.
-      - A checksum pinned in the manifest belongs to the manifest's version alone. Another version is checked with
-        upstream's checksum file.
+      - Version to use instead of the version in the manifest, as a quoted string. For a file, a leading C(v) is
+        removed. For an image, this is the tag.
+      - A checksum in the manifest applies only to the version in the manifest. Another version is verified with the
+        upstream checksum file.
     type: raw
   mirror:
     description:
-      - Prefix that replaces the scheme of upstream's address, for example V(https://mirror.example.org) turns
+      - Prefix that replaces the scheme of the upstream URL. For example, V(https://mirror.example.org) turns
         C(https://dl.k8s.io/release/...) into C(https://mirror.example.org/dl.k8s.io/release/...).
-      - A login in it is refused, since addresses stand in files and messages that everybody may read.
-      - Empty means upstream itself. Image names are never changed, since the container runtime knows the mirror.
+      - A login in the URL is rejected, because URLs appear in files and messages that others can read.
+      - By default files come from upstream. Image names do not change, because the container runtime has the mirror
+        configured.
     type: str
     default: ""
 """
@@ -47,7 +48,7 @@ EXAMPLES = r"""
   vars:
     artifact: "{{ lookup('egi.notebooks.artifact', 'kubeadm', version='1.36.1', mirror='https://mirror.example.org') }}"
 
-- name: Show the image that the edge runs
+- name: Show the image of Traefik
   ansible.builtin.debug:
     msg: "{{ lookup('egi.notebooks.artifact', 'traefik').image }}"
 """
@@ -63,21 +64,21 @@ _raw:
       type: str
       sample: kubeadm
     version:
-      description: Version without a leading C(v) for a file, tag for an image.
+      description: Version without a leading C(v) of a file, or tag of an image.
       type: str
       sample: 1.36.3
     url:
-      description: Address of the file. Files only.
+      description: URL of the file. Files only.
       type: str
       sample: https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubeadm
     checksum:
       description:
-        - C(sha256:) and either the digest or the address of upstream's checksum file, as M(ansible.builtin.get_url)
-          takes it. Empty where upstream publishes none. Files only.
+        - V(sha256:) followed by the digest or by the URL of the upstream checksum file, as
+          M(ansible.builtin.get_url) takes it. Empty if upstream publishes none. Files only.
       type: str
       sample: sha256:https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubeadm.sha256
     image:
-      description: Image with its tag, under upstream's name. Images only.
+      description: Upstream name of the image with its tag. Images only.
       type: str
       sample: docker.io/library/traefik:v3.7.15
 """

@@ -12,11 +12,11 @@ version_added: 0.1.0
 short_description: What a role's Python derives from the role's settings
 description:
   - Evaluates a role's variables, as its argument specification names them, and calls a function of the role's Python
-    (C(plugins/plugin_utils/ROLE.py)) with them. For the roles of this collection.
+    (C(plugins/plugin_utils/ROLE.py)) with them. For the roles and playbooks of this collection.
 options:
   _terms:
     description:
-      - Names of functions, as C(ROLE.FUNCTION).
+      - Names of functions, as C(ROLE.FUNCTION) or C(PLAYBOOK.FUNCTION).
     type: list
     elements: str
     required: true
@@ -37,10 +37,9 @@ _raw:
   elements: raw
 """
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import Reader, role_module
+from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import Reader, decide
 
 
 class LookupModule(LookupBase):
@@ -49,11 +48,4 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         """Return what each function returns."""
         reader = Reader(variables or {}, self._templar, self._loader)
-        found = []
-        for term in terms:
-            role, _dot, name = str(term).partition(".")
-            function = getattr(role_module(role), name, None)
-            if not callable(function) or name.startswith("_"):
-                raise AnsibleError(f"The role {role} has no function {name}.")
-            found.append(function(reader.check(role), **kwargs))
-        return found
+        return [decide(reader, str(term), **kwargs) for term in terms]

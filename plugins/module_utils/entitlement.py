@@ -7,16 +7,17 @@ A group entitlement is ``<NAMESPACE>:group:<GROUP>[:<SUBGROUP>]*[:role=<ROLE>][#
 ``urn:mace:egi.eu:group:vo.notebooks.egi.eu:role=member#aai.egi.eu``. Its short name is
 ``<group>[/<subgroup>]*[:role=<role>]``, for example ``vo.notebooks.egi.eu``, ``vo.notebooks.egi.eu/training`` or
 ``vo.notebooks.egi.eu:role=vm_operator``. In a short name everything but letters, digits and ``-._~`` of ASCII is
-percent-encoded as UTF-8, so two entitlements have one short name if and only if they mean the same, and a name that
-just looks like another stays another.
+percent-encoded as UTF-8. Two entitlements of one namespace have the same short name if and only if they mean the same.
+Groups of the first trusted namespace have their short name in the hub, those of others ``<NAMESPACE>:<SHORT NAME>``, so
+that a VO of one namespace is never taken for a VO of another.
 
 A capability is ``<NAMESPACE>:res:<RESOURCE>[:<CHILD>]*[:act:<ACTION>[,<ACTION>]*][#<AUTHORITY>]``. It says what may be
-done with a resource, is membership in nothing, and so gives no short name.
+done with a resource. It proves no membership and has no short name.
 
 The namespace ignores case, the rest does not. Percent-encoding is decoded. The authority is ignored (AARC-G069
-deprecates it, and a URN's fragment takes no part in a comparison). What breaks the syntax gives no group.
+deprecates it, and the fragment of a URN takes no part in a comparison). Broken syntax gives no group.
 
-The same file runs in the collection and, as egi_notebooks_entitlement, in the hub: it needs the standard library alone.
+The same file runs in the collection and, as egi_notebooks_entitlement, in the hub. It needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -29,29 +30,42 @@ from urllib.parse import quote, unquote
 DEFAULT_NAMESPACES = ("urn:mace:egi.eu",)
 # Userinfo claims that hold entitlements: the first replaces the second, which is still in use.
 CLAIMS = ("entitlements", "eduperson_entitlement")
-# Far above any real entitlement.
+# Far longer than any real entitlement.
 MAX_ENTITLEMENT = 2048
-# What the hub's database holds.
+# Limit of the hub's database.
 MAX_NAME = 255
 
-# The first ``:group:`` or ``:res:`` behind a namespace decides what it is.
+# The first ``:group:`` or ``:res:`` after a namespace decides on the kind.
 _FORM = re.compile(r"((?i:urn)(?::[!-9;->@-~]+){2,}?):(group|res):(.*)")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ROLE = "role="
 
 
 class EntitlementError(ValueError):
-    """The text is no entitlement of the kind that was asked for, or no name that an entitlement can hold."""
+    """The text is not an entitlement of the expected kind, or a name that an entitlement cannot hold."""
 
 
 def normalized_namespace(namespace: str) -> str:
-    """Return a namespace for comparison; with or without ``:group:`` at its end it is the same."""
-    return re.sub(r":group:?$", "", namespace.strip().lower())
+    """Return a namespace in lowercase, without ``:group`` and colons at its end."""
+    return re.sub(r"(:group)?:*$", "", namespace.strip().lower())
+
+
+def is_namespace(text: object) -> bool:
+    """Return whether group entitlements can have this namespace, such as ``urn:mace:egi.eu``."""
+    try:
+        return parse(f"{normalized_namespace(str(text))}:group:vo").namespace == normalized_namespace(str(text))
+    except EntitlementError:
+        return False
+
+
+def qualified_name(namespace: str, name: str) -> str:
+    """Return the name of a group in the hub; the namespace is empty for the first trusted one."""
+    return f"{namespace}:{name}" if namespace else name
 
 
 @dataclass(frozen=True)
 class Entitlement:
-    """Membership in a group, and the role in it if one is stated."""
+    """Membership in a group, with or without a role in it."""
 
     namespace: str
     path: tuple[str, ...]
@@ -71,14 +85,14 @@ class Entitlement:
 
     @property
     def implied_names(self) -> list[str]:
-        """The short names of all it proves: each group from the outermost to this one, then the role in this one."""
+        """The short names of all that it proves: each group from the outermost to this one, then the role in it."""
         names = [group_name(self.path[:depth]) for depth in range(1, len(self.path) + 1)]
         return names + ([self.name] if self.role is not None else [])
 
 
 @dataclass(frozen=True)
 class Capability:
-    """A resource, or a part of one, and what may be done with it; nothing stated means everything."""
+    """A resource, or a part of one, and the actions that are allowed on it; without actions all are."""
 
     namespace: str
     path: tuple[str, ...]
@@ -90,7 +104,7 @@ def group_name(path: tuple[str, ...] | list[str], role: str | None = None) -> st
     """Return the short name of a group, or of a role in it, from plain text parts."""
     parts = [*path] if role is None else [*path, role]
     if not path or not all(isinstance(part, str) and part and part.isprintable() for part in parts):
-        raise EntitlementError(f"A group or role must be text without control characters, got {parts!r}.")
+        raise EntitlementError(f"Groups and roles must be text without control characters; got {parts!r}.")
     name = "/".join(quote(part, safe="") for part in path)
     return name if role is None else f"{name}:{_ROLE}{quote(role, safe='')}"
 
@@ -99,14 +113,14 @@ def parse(text: object) -> Entitlement:
     """Return the group entitlement that the text is, or raise EntitlementError."""
     found = parse_any(text)
     if not isinstance(found, Entitlement):
-        raise EntitlementError("It is a capability, no group entitlement.")
+        raise EntitlementError("An entitlement must be one of a group; got a capability.")
     return found
 
 
 def parse_any(text: object) -> Entitlement | Capability:
     """Return the group entitlement or capability that the text is, or raise EntitlementError."""
     if not isinstance(text, str) or len(text) > MAX_ENTITLEMENT or not text.isprintable():
-        raise EntitlementError("An entitlement must be one line of text of moderate length.")
+        raise EntitlementError(f"An entitlement must be one line of at most {MAX_ENTITLEMENT} characters.")
     # A URN's r-, q- and f-components (the last is the authority) take no part in a comparison.
     form = _FORM.fullmatch(re.split(r"#|\?\+|\?=", text, maxsplit=1)[0])
     if not form:
@@ -144,30 +158,36 @@ def _capability(namespace: str, parts: list[str], authority: str | None) -> Capa
 def _decoded(part: str) -> str:
     """Return a part of an entitlement as plain text."""
     if "?" in part or _BAD_PERCENT.search(part):
-        raise EntitlementError("A part of an entitlement has a character that must be percent-encoded.")
+        raise EntitlementError("Each part of an entitlement must be percent-encoded.")
     try:
         text = unquote(part, errors="strict")
     except UnicodeDecodeError as error:
-        raise EntitlementError("A part of an entitlement is no UTF-8.") from error
+        raise EntitlementError("Each part of an entitlement must be UTF-8.") from error
     if not text or not text.isprintable():
-        raise EntitlementError("A part of an entitlement is empty or has control characters.")
+        raise EntitlementError("Each part of an entitlement must be text without control characters.")
     return text
 
 
-def group_names(claims: object, namespaces: tuple[str, ...] | list[str] = DEFAULT_NAMESPACES) -> list[str]:
-    """Return the sorted short names of all groups and roles that the claims of one user prove.
+def claim_values(claims: object, claim: str) -> list[object]:
+    """Return the values of a claim. A claim that is one bare text has that one value."""
+    values = claims.get(claim) if isinstance(claims, dict) else None
+    return [values] if isinstance(values, str) else values if isinstance(values, list) else []
 
-    ``claims`` is what the userinfo endpoint answered. Anything in it that is not as expected gives no group.
+
+def group_names(claims: object, namespaces: tuple[str, ...] | list[str] = DEFAULT_NAMESPACES) -> list[str]:
+    """Return the sorted names of all groups and roles that the claims of one user prove.
+
+    ``claims`` is the answer of the userinfo endpoint. Whatever has another shape gives no group. The first of the
+    ``namespaces`` is the one whose groups have short names.
     """
-    trusted = {normalized_namespace(namespace) for namespace in namespaces}
+    trusted = [normalized_namespace(namespace) for namespace in namespaces]
     names: set[str] = set()
-    for claim in CLAIMS:
-        values = claims.get(claim) if isinstance(claims, dict) else None
-        for value in values if isinstance(values, list) else ():
-            try:
-                found = parse(value)
-            except EntitlementError:
-                continue
-            if found.namespace in trusted:
-                names.update(name for name in found.implied_names if len(name) <= MAX_NAME)
-    return sorted(names)
+    for value in (value for claim in CLAIMS for value in claim_values(claims, claim)):
+        try:
+            found = parse(value)
+        except EntitlementError:
+            continue
+        if found.namespace in trusted:
+            prefix = "" if found.namespace == trusted[0] else found.namespace
+            names.update(qualified_name(prefix, name) for name in found.implied_names)
+    return sorted(name for name in names if len(name) <= MAX_NAME)

@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an OpenID provider tells to anybody: its discovery document, its clock, its certificate, and of a client."""
+"""Public facts of an OpenID provider: discovery document, clock, certificate, and whether a client could log in."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError, check_issuer
 from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError, check_told_url
 
-#: Answers a PKCE verifier that nobody keeps: no code is ever asked for with it.
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(b"egi.notebooks asks, and does not log in").digest()).rstrip(b"=")
+#: A PKCE challenge whose verifier nobody needs: no code is ever exchanged.
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(b"egi.notebooks preflight check").digest()).rstrip(b"=")
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """An issuer's discovery document, and how far its clock is from ours: positive if it is ahead."""
+    """An issuer's discovery document, and the seconds by which its clock is ahead of ours."""
 
     document: Mapping[str, Any]
     clock_skew: float | None
 
     def endpoint(self, name: str) -> str:
-        """Return the address of an endpoint, such as ``registration``."""
+        """Return the URL of an endpoint, such as ``registration``."""
         url = self.document.get(f"{name}_endpoint")
         if not isinstance(url, str):
             raise WebError(f"The discovery document of {self.document['issuer']} has no {name}_endpoint")
         return check_told_url(f"The {name}_endpoint of {self.document['issuer']}", url)
 
     def texts(self, name: str) -> list[str]:
-        """Return a list of the document in the order of the alphabet."""
+        """Return a list of the document, sorted."""
         value = self.document.get(name)
         return sorted(map(str, value)) if isinstance(value, list) else []
 
 
 def discover(web: Web, issuer: str) -> Discovery:
-    """Return what the issuer says about itself; it must be the issuer that was asked for."""
+    """Return the discovery document of an issuer, which must name exactly this issuer."""
     try:
         issuer = check_issuer("issuer", issuer)
     except SettingsError as error:
@@ -56,22 +56,22 @@ def discover(web: Web, issuer: str) -> Discovery:
     after = time.time()
     document = answer.mapping()
     if document.get("issuer") != issuer:
-        raise WebError(f"{answer} as issuer {document.get('issuer')!r}; allowed is {issuer!r}, to the letter")
+        raise WebError(f"{answer} with issuer {document.get('issuer')!r}; must be exactly {issuer!r}")
     return Discovery(document, clock_skew(answer.headers.get("Date"), before, after))
 
 
 def clock_skew(date: str | None, before: float, after: float) -> float | None:
-    """Return how far a Date header lies outside of the interval in which it was written, or nothing without one."""
+    """Return the seconds by which a Date header lies outside the interval in which it was written; none without one."""
     try:
         theirs = parsedate_to_datetime(date or "").timestamp()
     except (TypeError, ValueError):
         return None
-    # The header says whole seconds.
+    # The header has whole seconds.
     return round(max(theirs - after, 0.0) + min(theirs + 1 - before, 0.0), 1)
 
 
 def certificate_days_left(web: Web, url: str) -> float | None:
-    """Return the days until the server's certificate ends, or nothing where there is no direct way to it."""
+    """Return the days until the server's certificate expires; none where a proxy is the only way to it."""
     parts = urlsplit(url)
     context = ssl.create_default_context(cafile=web.ca_path)
     try:
@@ -87,7 +87,7 @@ def certificate_days_left(web: Web, url: str) -> float | None:
 
 @dataclass(frozen=True)
 class Login:
-    """A login as a client will ask for it."""
+    """A login as a client requests it."""
 
     client_id: str
     redirect_uri: str
@@ -96,23 +96,23 @@ class Login:
 
 
 class LoginCheck:
-    """Asks an issuer what would become of a login, without one: ``prompt=none`` shows no form and begins no session.
+    """Finds out whether a login would work, without one: ``prompt=none`` shows no form and begins no session.
 
-    A provider must not redirect to an address that it does not know for the client, so it answers such a request, and
-    one of an unknown client, by a page. Otherwise it leads back, with ``error=login_required`` if all is well.
+    A provider must not redirect to a URL that is not registered for the client. It answers such a request, and one of
+    an unknown client, with a page. Otherwise it redirects back, with ``error=login_required`` if the login would work.
     """
 
     def __init__(self, web: Web, issuer: str, authorization_endpoint: str, login: Login) -> None:
-        """Ask for nothing yet."""
+        """Send no request yet."""
         self._web = web
         self._issuer = issuer
         self._endpoint = authorization_endpoint
         self._login = login
 
     def problems(self) -> list[str]:
-        """Return one sentence for each thing that is wrong."""
+        """Return one line for each problem."""
         login = self._login
-        error, description = self._ask(login.scopes)
+        error, description = self._request(login.scopes)
         if error == "invalid_scope":
             return self._scope_problems()
         who = f"client {login.client_id} at {self._issuer}"
@@ -129,10 +129,10 @@ class LoginCheck:
         return [problems.get(error) or f"login of {who} is refused: {error} ({description}); ask the Check-in team why"]
 
     def _scope_problems(self) -> list[str]:
-        """Ask for each scope by itself, all at the same time."""
+        """Request each scope by itself, all at the same time."""
         others = [scope for scope in self._login.scopes if scope != "openid"]
         with ThreadPoolExecutor(max_workers=8) as pool:
-            answers = list(pool.map(lambda scope: self._ask(("openid", scope))[0], others))
+            answers = list(pool.map(lambda scope: self._request(("openid", scope))[0], others))
         refused = [scope for scope, error in zip(others, answers, strict=True) if error == "invalid_scope"]
         client = f"client {self._login.client_id} at {self._issuer}"
         problems = []
@@ -151,8 +151,8 @@ class LoginCheck:
             "ask the Check-in team why"
         ]
 
-    def _ask(self, scopes: tuple[str, ...]) -> tuple[str, str]:
-        """Return the error that comes back, and what is said about it: "page" and "redirect" are no OAuth errors."""
+    def _request(self, scopes: tuple[str, ...]) -> tuple[str, str]:
+        """Return the error of the answer and its description; the errors "page" and "redirect" are not of OAuth."""
         query = {
             "response_type": "code",
             "client_id": self._login.client_id,
@@ -167,19 +167,19 @@ class LoginCheck:
         if answer.status in (302, 303):
             return self._error_in(answer)
         if answer.status == 200:
-            # A provider that shows its form to everybody.
+            # A provider that ignores prompt=none and shows its form.
             return "", ""
         if answer.status not in (400, 401, 403, 404):
             answer.expect(302)
-        # The parameter's name stands in the page in whatever language it is, and maybe in links to other languages.
+        # A page in any language has the name of the parameter. Links to other languages of the page may have it too.
         named = re.search(rb"redirect_uri(?![=%&])", answer.body)
         return ("redirect" if named else "page"), f"status {answer.status}"
 
     def _error_in(self, answer: Answer) -> tuple[str, str]:
-        """Return what is said in the address that a redirect leads to."""
+        """Return error and description from the URL of a redirect."""
         target = answer.headers.get("Location") or ""
         if not target.startswith(self._login.redirect_uri):
-            # On to a login elsewhere: client and redirect URI are known.
+            # The login goes on elsewhere, so client and redirect URI are known.
             return "", ""
         found = parse_qs(urlsplit(target).query)
         return found.get("error", [""])[0], found.get("error_description", ["no reason given"])[0]

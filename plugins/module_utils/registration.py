@@ -1,10 +1,10 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client's registration (RFC 7591, RFC 7592), and the file that keeps the secrets of it.
+"""Registration of a client (RFC 7591, RFC 7592) and the file with its credentials.
 
-Keycloak makes a new registration access token at each update, and the old one is void then: if the answer is lost, the
-token is. Hence the room for the new file is taken before the request, and signals wait until the answer is in it.
+Keycloak issues a new registration access token with each update and revokes the old one. A lost answer is a lost token.
+Therefore disk space for the new file is reserved before the request, and signals are blocked until it is written.
 """
 
 from __future__ import annotations
@@ -21,45 +21,46 @@ from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.module_utils.web import Answer, Web, WebError, check_told_url
 
-#: What only the client itself must see of an answer.
+#: Secret fields of an answer.
 SECRETS = ("client_secret", "registration_access_token")
-#: What of an answer is kept in the file.
+#: Fields of an answer that are stored in the file.
 KEPT = (*SECRETS, "client_id", "client_secret_expires_at", "registration_client_uri")
-#: What of an answer an update must not send back (RFC 7592, section 2.2), and the secret, which it need not.
+#: Fields of an answer that an update must not send (RFC 7592, section 2.2), and the secret, which it can omit.
 NOT_SENT = (*SECRETS, "client_id_issued_at", "client_secret_expires_at", "registration_client_uri")
-#: What a client for logins by authorization code is.
+#: Metadata of a client for logins with the authorization code flow.
 KIND = {
     "grant_types": ["authorization_code", "refresh_token"],
     "response_types": ["code"],
     "token_endpoint_auth_method": "client_secret_basic",
 }
-#: Where Keycloak has RFC 7592, and where its own API of the same purpose, which takes the same token.
+#: Paths of Keycloak's RFC 7592 API and of its own API, which accepts the same token.
 KEYCLOAK_STANDARD, KEYCLOAK_OWN = "/clients-registrations/openid-connect/", "/clients-registrations/default/"
-ROOM = 64 * 1024
+#: Disk space that is reserved for the file, in bytes.
+RESERVED = 64 * 1024
 
 
 class Unauthorized(WebError):
-    """The registration access token is void or the client is gone: no server tells one from the other."""
+    """The registration access token is revoked or the client was deleted; the answer does not show which."""
 
 
 def comparable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the managed fields so that they are equal if they mean the same."""
+    """Return the managed fields in a form in which equivalent values are equal."""
     found: dict[str, Any] = {"client_name": metadata.get("client_name") or ""}
     for name in ("redirect_uris", "post_logout_redirect_uris"):
         found[name] = sorted(map(str, metadata.get(name) or []))
-    # openid is the protocol's word, not a scope of a client's: Keycloak knows no such scope.
+    # Keycloak does not list openid among the scopes of a client.
     found["scope"] = sorted(set(str(metadata.get("scope") or "").split()) - {"openid"})
     return found
 
 
 def public(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what anybody may see of an answer."""
+    """Return the metadata without secrets."""
     return {key: value for key, value in metadata.items() if key not in SECRETS}
 
 
 @contextmanager
 def replacing(path: str) -> Iterator[Callable[[str], None]]:
-    """Yield a function that replaces a file of mode 0600, to be called once. Signals wait until the block is left."""
+    """Yield a function that replaces a file with mode 0600, to be called once. Signals are blocked inside the block."""
     temporary = ""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     try:
@@ -77,7 +78,7 @@ def replacing(path: str) -> Iterator[Callable[[str], None]]:
                 fill(content.encode())
                 os.replace(temporary, path)
 
-            fill(b" " * ROOM)
+            fill(b" " * RESERVED)
             yield replace
     except OSError as error:
         raise WebError(f"{path} cannot be written: {error.strerror}") from error
@@ -88,7 +89,7 @@ def replacing(path: str) -> Iterator[Callable[[str], None]]:
 
 
 def keep_text(path: str, text: str, write: bool) -> bool:
-    """Bring a file of mode 0600 to this text; return whether it was another, or readable for others."""
+    """Write a text to a file with mode 0600; return whether content or mode differed."""
     try:
         with open(path, encoding="utf-8") as stream:
             if stream.read() == text and stat.S_IMODE(os.fstat(stream.fileno()).st_mode) == 0o600:
@@ -104,14 +105,14 @@ def keep_text(path: str, text: str, write: bool) -> bool:
 
 
 class Registration:
-    """One client, known by its credentials file."""
+    """A client and its credentials file."""
 
     def __init__(self, web: Web, path: str, issuer: str = "") -> None:
-        """Read the file, if there is one; no server is asked."""
+        """Read the file if it exists; no request is sent."""
         self._web = web
         self.path = path
         self.content: dict[str, Any] = {}
-        #: Whether the server has changed what it was asked to, whatever went wrong after that.
+        #: Whether the server accepted the last change, even if a later step failed.
         self.accepted = False
         try:
             with open(path, encoding="utf-8") as stream:
@@ -119,32 +120,32 @@ class Registration:
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            # Not the error's own text, which may quote the file.
+            # The message omits the error's text, which may quote the file.
             raise WebError(
-                f"{path} cannot be read ({type(error).__name__}); allowed is a file of this module"
+                f"{path} cannot be read ({type(error).__name__}). Choose a file that this module wrote."
             ) from error
         wanted = ("client_id", "registration_access_token", "registration_client_uri")
         if not isinstance(found, dict) or not all(isinstance(found.get(key), str) for key in wanted):
-            raise WebError(f"{path} lacks {', '.join(wanted)}; allowed is a file of this module")
+            raise WebError(f"{path} must have the keys {', '.join(wanted)}. Choose a file that this module wrote.")
         if issuer and found.get("issuer", issuer) != issuer:
-            raise WebError(f"{path} is of a client at {found['issuer']}; allowed is one file for each client")
+            raise WebError(f"{path} belongs to a client at {found['issuer']}. Choose another file for each client.")
         self.content = found
 
     @property
     def exists(self) -> bool:
-        """Whether there is a file."""
+        """Return whether the file exists."""
         return bool(self.content)
 
     @property
     def secrets(self) -> set[str]:
-        """What must never be shown."""
+        """Return the secrets, which must never be shown."""
         names = (*SECRETS, "pending_client_secret")
         return {self.content[name] for name in names if self.content.get(name)}
 
     def read(self) -> dict[str, Any]:
-        """Return what the server knows of the client, nothing if an interrupted run has deleted it.
+        """Return the metadata of the client, empty if an interrupted run deleted it.
 
-        New secrets in the answer are kept, for the old ones are void.
+        New secrets in the answer are stored, because the old ones are revoked.
         """
         with replacing(self.path) as replace:
             before = dict(self.content)
@@ -172,26 +173,26 @@ class Registration:
             self._remember(metadata, wanted)
             self._save(replace)
         if missing:
-            raise WebError(f"{answer} without {', '.join(missing)}; what it says is in {self.path}")
+            raise WebError(f"{answer} without {', '.join(missing)}. The answer is in {self.path}.")
         self._uri()
         return metadata
 
     def differing(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-        """Return the fields to be updated: not those that the server was told already and made its own of."""
+        """Return the fields to update, without those that the server already set to other values than requested."""
         current = comparable(metadata)
-        told, made = self.content.get("requested", {}), self.content.get("registered", {})
+        requested, registered = self.content.get("requested", {}), self.content.get("registered", {})
         return [
             name
             for name, value in wanted.items()
-            if current[name] != value and not (told.get(name) == value and made.get(name) == current[name])
+            if current[name] != value and not (requested.get(name) == value and registered.get(name) == current[name])
         ]
 
     def update(self, metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Change the client to what is wanted; all else stays as the server told it."""
+        """Update the client; all other fields keep the server's values."""
         body = {key: value for key, value in metadata.items() if key not in NOT_SENT}
         now = comparable(metadata)
         if now["post_logout_redirect_uris"] == now["redirect_uris"]:
-            # Keycloak's way to say that there are none of its own: they are to follow the others.
+            # Keycloak returns the redirect URIs if no separate ones are set.
             body.pop("post_logout_redirect_uris", None)
         body |= _as_sent(wanted)
         with replacing(self.path) as replace:
@@ -201,14 +202,15 @@ class Registration:
         return metadata
 
     def rotate_secret(self) -> None:
-        """Give the client another secret.
+        """Set a new client secret.
 
-        RFC 7592 has no request for that, and Keycloak's answer to its update has the old secret. Keycloak's own API
-        takes a secret of our choice, so it lies in the file before Keycloak knows it.
+        RFC 7592 has no request for that. Keycloak's own API accepts a secret, so it is stored before it is sent.
         """
         uri = self._uri()
         if KEYCLOAK_STANDARD not in uri:
-            raise WebError(f"{uri} is not Keycloak's, and RFC 7592 has no request for another secret; ask its operator")
+            raise WebError(
+                f"rotate_secret must be false for {uri}: RFC 7592 cannot change a secret, and this is not Keycloak."
+            )
         secret = secrets.token_urlsafe(32)
         self._mark(pending_client_secret=secret)
         body = {"clientId": self.content["client_id"], "secret": secret}
@@ -227,7 +229,7 @@ class Registration:
         try:
             self._accept(self._ask("DELETE", uri=uri), 200, 204, 404, 410)
         except Unauthorized:
-            # After an interrupted run the client is gone, and its token with it. Else it is still there.
+            # After an interrupted run the client and its token do not exist. Otherwise the client still exists.
             if not begun:
                 self._mark(deleting=False)
                 raise
@@ -237,7 +239,7 @@ class Registration:
         os.unlink(self.path)
 
     def _uri(self) -> str:
-        """Return the address of the client, by which the server tells where the token is to go."""
+        """Return the URL of the client at the server."""
         return check_told_url(f"The registration_client_uri in {self.path}", self.content["registration_client_uri"])
 
     def _ask(self, method: str, data: Any = None, uri: str = "") -> Answer:
@@ -246,20 +248,21 @@ class Registration:
         if answer.status == 401:
             pending = "pending_client_secret" in self.content
             raise Unauthorized(
-                f"{answer}{answer.reason()}: the registration access token in {self.path} is void or the client gone; "
-                "ask the Check-in team for a new token and put it there, or remove the file to register a new client"
-                + ("; the secret in force is most likely pending_client_secret in that file" if pending else "")
+                f"{answer}{answer.reason()}: the registration access token in {self.path} is revoked or the client is "
+                "deleted. Request a new token from the Check-in team and put it there, or remove the file to register "
+                "a new client."
+                + (" The current secret is probably pending_client_secret in that file." if pending else "")
             )
         return answer
 
     def _accept(self, answer: Answer, *allowed: int) -> Answer:
-        """Return the answer to a change if it has one of these statuses, and note that the server has made it."""
+        """Return the answer to a change if it has one of the statuses, and record that the server accepted it."""
         answer.expect(*allowed)
         self.accepted = True
         return answer
 
     def _take(self, answer: Answer) -> dict[str, Any]:
-        """Return the metadata of an answer, its secrets noted."""
+        """Return the metadata of an answer after storing its secrets in the content."""
         metadata = answer.mapping()
         self.content.update({key: metadata[key] for key in KEPT if metadata.get(key) is not None})
         return metadata
@@ -268,7 +271,7 @@ class Registration:
         self.content |= {"requested": dict(wanted), "registered": comparable(metadata)}
 
     def _mark(self, **content: Any) -> None:
-        """Note what is about to happen, before it does."""
+        """Write fields to the file before a request."""
         self.content |= content
         with replacing(self.path) as replace:
             self._save(replace)
@@ -278,5 +281,5 @@ class Registration:
 
 
 def _as_sent(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return comparable fields as RFC 7591 writes them."""
+    """Return comparable fields in the form of RFC 7591."""
     return {name: " ".join(value) if name == "scope" else value for name, value in wanted.items()}

@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How servers of files and images are asked for what they have, by those without a login. No message holds a token."""
+"""Requests to file servers and image registries without a login. No message contains a token."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-#: Far above any token.
+#: Largest answer with a token that is read, in bytes.
 MAX_TOKEN = 1 << 20
 
 
-class Silence(Exception):
-    """A server gives no answer; the message names it."""
+class NoAnswer(Exception):
+    """A server does not answer; the message names it."""
 
 
 class Answer(NamedTuple):
-    """What a server answered, whatever its status, and the address that did after redirects."""
+    """An answer with any status, and the URL that it came from after redirects."""
 
     url: str
     status: int
@@ -44,14 +44,14 @@ class Answer(NamedTuple):
 
 
 def send(opener: urllib.request.OpenerDirector, method: str, url: str, end: float, token: str = "") -> Answer:
-    """Return the answer, with the body if the method is GET, or raise Silence."""
-    request = urllib.request.Request(  # noqa: S310 - an address of the site's own choice, or one that may_follow
+    """Return the answer, with the body if the method is GET, or raise NoAnswer."""
+    request = urllib.request.Request(  # noqa: S310 - a URL that the site chose, or one that may_follow accepts
         url, method=method, headers={"User-Agent": "egi.notebooks.artifact_info"}
     )
     if "/manifests/" in url:
         request.add_header("Accept", MANIFESTS)
     if token:
-        # No redirect carries it to another server.
+        # A redirect must not carry it to another server.
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         try:
@@ -63,21 +63,21 @@ def send(opener: urllib.request.OpenerDirector, method: str, url: str, end: floa
             return Answer(answer.url, answer.status, answer.reason, answer.headers, body)
     except Exception as error:  # whatever the layers below raise
         server, why = "/".join(url.split("/")[:3]), to_text(getattr(error, "reason", error))
-        raise Silence(f"{server} does not answer ({why})") from error
+        raise NoAnswer(f"{server} does not answer ({why})") from error
 
 
 def bearer_challenge(headers: Message) -> dict[str, str]:
-    """Return the parameters of the first demand for a token, nothing if there is none."""
+    """Return the parameters of the first Bearer challenge, or an empty dictionary."""
     for header in headers.get_all("WWW-Authenticate") or []:
-        scheme, blank, parameters = header.strip().partition(" ")
+        scheme, _, parameters = header.strip().partition(" ")
         if scheme.lower() == "bearer":
             pairs = [part.partition("=") for part in urllib.request.parse_http_list(parameters)]
-            return {name.strip().lower(): value.strip().strip('"') for name, equals, value in pairs}
+            return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
     return {}
 
 
 def may_follow(url: str, registry: str) -> bool:
-    """Tell whether a registry may send us there: to no file, nor from https to http, where all can read and change."""
+    """Return whether a URL from a registry's answer may be requested: no files, and no http from an https registry."""
     scheme = "https?" if registry.startswith("http://") else "https"
     return bool(re.fullmatch(scheme + r"://[\w.:\[\]-]+(/[!-~]*)?", url, re.ASCII))
 
@@ -85,7 +85,7 @@ def may_follow(url: str, registry: str) -> bool:
 def anonymous_token(
     opener: urllib.request.OpenerDirector, challenge: Mapping[str, str], registry: str, end: float
 ) -> str:
-    """Return the token that is given to those without a login, or nothing."""
+    """Return the token that a registry gives without a login, or an empty text."""
     realm = challenge.get("realm", "")
     if not may_follow(realm, registry):
         return ""
@@ -100,12 +100,12 @@ def anonymous_token(
         token = document.get("token") or document.get("access_token")
     except (AttributeError, ValueError):
         return ""
-    # The layers below would show any other.
+    # urllib would show any other text in its error message.
     return token if isinstance(token, str) and re.fullmatch("[!-~]+", token) else ""
 
 
-def ask(opener: urllib.request.OpenerDirector, url: str, timeout: int) -> Answer | Silence:
-    """Return the answer for a file or a manifest, or that there is none."""
+def query(opener: urllib.request.OpenerDirector, url: str, timeout: int) -> Answer | NoAnswer:
+    """Return the answer for a file or a manifest, or the error if the server does not answer."""
     end = time.monotonic() + timeout
     try:
         answer = send(opener, "HEAD", url, end)
@@ -113,6 +113,6 @@ def ask(opener: urllib.request.OpenerDirector, url: str, timeout: int) -> Answer
             token = anonymous_token(opener, bearer_challenge(answer.headers), url, end)
             if token:
                 answer = send(opener, "HEAD", answer.url, end, token)
-    except Silence as silence:
-        return silence
+    except NoAnswer as error:
+        return error
     return answer

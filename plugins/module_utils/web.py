@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests of the modules that speak to Check-in and to the hub. What goes wrong is one line without a secret in it."""
+"""HTTPS requests to Check-in and to the hub. Every error is one line without secrets."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from ansible.module_utils.urls import open_url
 
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError, check_url
 
-#: Far above any answer that is meant for us.
+#: Largest answer that is read, in bytes.
 MAX_ANSWER = 1 << 24
-#: Options of every module that asks a server, see the documentation fragment of the same name.
+#: Options of every module that sends requests, documented in the fragment `web`.
 OPTIONS: dict[str, Any] = {"ca_path": {"type": "path"}, "timeout": {"type": "int", "default": 10}}
 
 
 class WebError(Exception):
-    """A server said no, or nothing, or what nobody understands."""
+    """A request failed or its answer cannot be used; the message is one line without secrets."""
 
 
 def shown(url: str) -> str:
-    """Return an address without what may be a secret in it: name and password, query."""
+    """Return a URL without the parts that may be secret: login, query and fragment."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def check_told_url(where: str, url: object) -> str:
-    """Return an address that a server has told, or refuse one to which a token would go in clear."""
+    """Return a URL from a server's answer; reject one that a token would be sent to without TLS."""
     try:
         return check_url(where, url)
     except SettingsError:
-        # Not the address, which may have a secret in it.
+        # The message omits the URL, which may contain a secret.
         raise WebError(
-            f"{where} is no https:// address with a host name, so a token would go there in clear; ask its operator"
+            f"{where} must be an https:// URL with a host name, because a token is sent to it. Ask the operator."
         ) from None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered, whatever its status."""
+    """An answer with any status."""
 
     method: str
     url: str
@@ -59,25 +59,25 @@ class Answer:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            # Nothing of the body: half a document may have a secret in it.
-            kind = self.headers.get("Content-Type") or "of no type"
-            raise WebError(f"{self} with {len(self.body)} bytes ({kind}) that are no JSON") from error
+            # The message omits the body, which may contain a secret.
+            kind = self.headers.get("Content-Type") or "no content type"
+            raise WebError(f"{self} with {len(self.body)} bytes ({kind}) that are not JSON") from error
 
     def mapping(self) -> dict[str, Any]:
-        """Return the JSON document, which must be a mapping."""
+        """Return the JSON document, which must be an object."""
         document = self.document()
         if not isinstance(document, dict):
-            raise WebError(f"{self} with a JSON document that is no mapping")
+            raise WebError(f"{self} with a JSON document that is not an object")
         return document
 
     def expect(self, *allowed: int) -> Answer:
-        """Return this answer if it has one of these statuses."""
+        """Return this answer if it has one of the statuses, else raise WebError."""
         if self.status not in allowed:
             raise WebError(f"{self}{self.reason()}")
         return self
 
     def reason(self) -> str:
-        """Return what the server says about an error, in brackets: only what is meant to be read by people."""
+        """Return the error message of the answer in brackets, from the fields that are meant for users."""
         try:
             document = json.loads(self.body)
         except ValueError:
@@ -88,26 +88,28 @@ class Answer:
         return f" ({' '.join(': '.join(words).split())[:300]})" if words else ""
 
     def __str__(self) -> str:
-        """What was asked, and the status."""
+        """Return the request and the status for messages."""
         return f"{self.method} {shown(self.url)} answered {self.status}"
 
 
 @dataclass(frozen=True)
 class Web:
-    """Asks servers over verified TLS; follows no redirect, which would carry a token elsewhere."""
+    """Sends requests over verified TLS. Redirects are not followed, because they would forward a token."""
 
     ca_path: str | None = None
     timeout: int = 10
+    #: Whether what goes without TLS may leave the host. No token may be in it.
+    public: bool = False
 
     def ask(
         self, method: str, url: str, authorization: str = "", data: Any = None, accept: str = "application/json"
     ) -> Answer:
-        """Return the answer. ``data`` is sent as JSON."""
+        """Send a request, with ``data`` as JSON; return the answer."""
         headers = {"Accept": accept, "Accept-Language": "en"}
         if authorization:
             if not (authorization.isascii() and authorization.isprintable()):
-                # The layers below would show it.
-                raise WebError(f"The token for {shown(url)} is not one line of ASCII; allowed is the token alone")
+                # The HTTP library would include it in its error message.
+                raise WebError(f"The token for {shown(url)} must be one line of printable ASCII.")
             headers["Authorization"] = authorization
         if data is not None:
             headers["Content-Type"] = "application/json"
@@ -121,14 +123,14 @@ class Web:
                 ca_path=self.ca_path,
                 http_agent="egi.notebooks",
                 follow_redirects="none",
-                # It would replace the token.
+                # A netrc entry would replace the token.
                 use_netrc=False,
-                # What goes without TLS stays on the machine.
-                use_proxy=urlsplit(url).scheme == "https",
+                # Requests without TLS must not leave this host, but for those of public pages.
+                use_proxy=self.public or urlsplit(url).scheme == "https",
             )
         except urllib.error.HTTPError as error:
             return Answer(method, url, error.code, error.headers or {}, _body(error, method, url))
-        except Exception as error:  # open_url raises whatever the layers below do
+        except Exception as error:  # open_url raises exceptions of many libraries
             raise WebError(f"{method} {shown(url)} got no answer ({_why(error)})") from error
         return Answer(method, url, answer.status, answer.headers, _body(answer, method, url))
 
@@ -137,7 +139,7 @@ def _body(answer: Any, method: str, url: str) -> bytes:
     try:
         return answer.read(MAX_ANSWER)
     except Exception as error:
-        raise WebError(f"{method} {shown(url)} broke off its answer ({_why(error)})") from error
+        raise WebError(f"{method} {shown(url)} got an incomplete answer ({_why(error)})") from error
 
 
 def _why(error: Exception) -> str:

@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Download, verify and install programs, side by side."""
+"""Download, verify and install programs in parallel."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ DOCUMENTATION = r"""
 module: artifact_install
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Download, verify and install programs, side by side
+short_description: Download, verify and install programs in parallel
 description:
-  - Takes what P(egi.notebooks.artifact#lookup) answers, downloads all that is missing at the same time, checks each
-    download against its SHA-256 and puts it in place, a single program as it is or an archive unpacked.
-  - Files are replaced by renaming, so a program that runs keeps running. Nothing is put in place from a download whose
-    checksum differs.
-  - A program that is there already, from another address, is left as it is.
-  - What a download that was killed left is deleted by the next one.
-  - A download that the network ends, or that a server answers with 429 or from 500 on, is tried three times in all.
-  - What was installed is recorded below O(state_dir). A host where the records and the files agree is left alone, and
-    needs no network for that. Files are on the disk before the records say so, whenever the power is cut.
+  - Takes the result of P(egi.notebooks.artifact#lookup), downloads what is not installed in parallel, verifies the
+    SHA-256 checksum of each download, and installs it. An archive is unpacked.
+  - Files are replaced by renaming, so a running program is not disturbed. A download with a wrong checksum is not
+    installed.
+  - A program with the same content that came from another URL is kept.
+  - Temporary files of an interrupted download are deleted by the next run.
+  - A download is tried three times if the connection fails or the server answers with 429 or 5xx.
+  - Installed files are recorded in O(state_dir). If the files match the records, nothing is downloaded and no network
+    is needed. Files are written to disk before their records, so a power failure leaves no record of a missing file.
 attributes:
   check_mode:
     support: full
-    description: Names what would be installed, downloads nothing.
+    description: Reports what would be installed. Nothing is downloaded.
   diff_mode:
     support: none
     description: The files are programs.
   idempotent:
     support: full
-    description: Compares the address, the pinned checksum and the size and time of every installed file.
+    description: Compares the URL, the pinned checksum, and the size and modification time of every installed file.
 options:
   artifacts:
     description:
-      - What to install.
+      - Artifacts to install.
     type: list
     elements: dict
     required: true
@@ -46,37 +46,37 @@ options:
         required: true
       version:
         description:
-          - Version, for messages.
+          - Version, used in records.
         type: str
         default: ""
       url:
         description:
-          - Address of the file.
+          - URL of the file.
         type: str
         required: true
       checksum:
         description:
-          - C(sha256:) and either the digest or the address of a checksum file. Empty skips the check.
+          - V(sha256:) followed by the digest or by the URL of a checksum file. An empty value skips the verification.
         type: str
         required: true
       path:
         description:
-          - Where the program goes; with O(artifacts[].unpack), the directory in which the archive is unpacked.
+          - Path of the program, or, with O(artifacts[].unpack), the directory to unpack the archive into.
         type: path
         required: true
       unpack:
         description:
-          - Whether the file is a tar archive.
+          - Whether the file is a tar archive that is to be unpacked.
         type: bool
         default: false
   state_dir:
     description:
-      - Directory of the records.
+      - Directory for the records of installed files.
     type: path
     default: /var/lib/egi-notebooks/artifacts
   timeout:
     description:
-      - Seconds without an answer after which a try of a download fails.
+      - Timeout of a download in seconds without data.
     type: int
     default: 60
 """
@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 installed:
-  description: Names of the artifacts that were installed, or would be in check mode. Also where another one failed.
+  description: Names of the artifacts that were installed, or would be in check mode. Also returned on failure.
   type: list
   elements: str
   returned: always
@@ -117,46 +117,46 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
 
-#: Seconds between the tries of a download.
+#: Seconds before the second and the third attempt of a download.
 PAUSES = (2, 10)
 
 
 class InstallError(Exception):
-    """Something a person can act on, in one line."""
+    """An installation failed; the message is one line for the operator."""
 
 
-class Interrupted(InstallError):
-    """One that another try may not have."""
+class TemporaryError(InstallError):
+    """A failure that may not occur in another attempt."""
 
 
-def may_pass(error: Exception) -> bool:
-    """Tell whether it is the network or a busy server that made a download fail."""
+def is_temporary(error: Exception) -> bool:
+    """Return whether a download failed because of the network or an overloaded server."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code == 429 or error.code >= 500
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    lasting = (ssl.SSLCertVerificationError, FileNotFoundError)
-    return isinstance(cause, (OSError, http.client.HTTPException)) and not isinstance(cause, lasting)
+    permanent = (ssl.SSLCertVerificationError, FileNotFoundError)
+    return isinstance(cause, (OSError, http.client.HTTPException)) and not isinstance(cause, permanent)
 
 
 def blocks(url: str, timeout: int):
-    """Yield what an address has."""
+    """Yield the content of a URL in blocks."""
     try:
         with open_url(url, timeout=timeout, http_agent="egi.notebooks.artifact_install") as answer:
             while block := answer.read(1 << 18):
                 yield block
-            # The end of a connection looks like that of the file.
+            # A closed connection looks like the end of the file.
             if missing := getattr(answer, "length", None):
                 raise ConnectionError(f"the connection ended {missing} bytes early")
-    except Exception as error:  # open_url raises whatever the layers below do
+    except Exception as error:  # open_url raises exceptions of many libraries
         if isinstance(error, urllib.error.HTTPError):
             message = f"{url} answered {error.code} {error.reason}."
         else:
             message = f"{url} cannot be fetched: {to_text(error)}."
-        raise (Interrupted if may_pass(error) else InstallError)(message) from error
+        raise (TemporaryError if is_temporary(error) else InstallError)(message) from error
 
 
 def download(url: str, timeout: int, stream) -> str:
-    """Put what an address has into a stream; return its SHA-256."""
+    """Write the content of a URL to a stream; return its SHA-256."""
     for pause in (*PAUSES, None):
         stream.seek(0)
         stream.truncate()
@@ -166,7 +166,7 @@ def download(url: str, timeout: int, stream) -> str:
                 found.update(block)
                 stream.write(block)
             break
-        except Interrupted:
+        except TemporaryError:
             if pause is None:
                 raise
             time.sleep(pause)
@@ -174,7 +174,7 @@ def download(url: str, timeout: int, stream) -> str:
 
 
 def digest_in(text: str, file_name: str) -> str | None:
-    """Return the SHA-256 that a checksum file gives for a file: alone, or beside the name."""
+    """Return the SHA-256 of a file from the text of a checksum file, or None."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     for words in lines:
         if len(words) == 2 and os.path.basename(words[1].lstrip("*")) == file_name:
@@ -185,7 +185,7 @@ def digest_in(text: str, file_name: str) -> str | None:
 
 
 def wanted_digest(artifact: dict, timeout: int) -> str | None:
-    """Return the SHA-256 that the download must have, or None where nothing is known about it."""
+    """Return the SHA-256 that the download must have, or None if no checksum is known."""
     if not artifact["checksum"]:
         return None
     source = artifact["checksum"].removeprefix("sha256:")
@@ -197,18 +197,20 @@ def wanted_digest(artifact: dict, timeout: int) -> str | None:
             raise InstallError(f"{source} has no checksum for {artifact['url']}.")
         source = found
     if not re.fullmatch("[0-9a-fA-F]{64}", source):
-        raise InstallError(f"The checksum of {artifact['name']} is no SHA-256: {source[:80]!r}.")
+        raise InstallError(
+            f"The checksum of {artifact['name']} must be 'sha256:' and 64 hexadecimal digits; got {source[:80]!r}."
+        )
     return source.lower()
 
 
-def settle(stream) -> None:
-    """Have a file on the disk before something says that it is there."""
+def sync_file(stream) -> None:
+    """Write a file's content to disk."""
     stream.flush()
     os.fsync(stream.fileno())
 
 
-def settle_names(paths: list[str]) -> None:
-    """Have files' names on the disk."""
+def sync_directories(paths: list[str]) -> None:
+    """Write the directory entries of files to disk."""
     for directory in {os.path.dirname(path) for path in paths}:
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -225,7 +227,7 @@ def replace(source, target: str, mode: int) -> None:
             while block := source.read(1 << 20):
                 stream.write(block)
             os.fchmod(stream.fileno(), mode)
-            settle(stream)
+            sync_file(stream)
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
@@ -233,7 +235,7 @@ def replace(source, target: str, mode: int) -> None:
 
 
 def unpack(archive: str, directory: str) -> list[str]:
-    """Unpack the regular files of a tar archive, which holds nothing else but directories; return their paths."""
+    """Unpack a tar archive that contains only regular files and directories; return the paths of the files."""
     root = os.path.realpath(directory)
     installed = []
     with tarfile.open(archive) as tar:
@@ -242,18 +244,18 @@ def unpack(archive: str, directory: str) -> list[str]:
             if member.isdir():
                 continue
             if os.path.commonpath([root, target]) != root or target == root:
-                raise InstallError(f"The archive's member {member.name!r} lies outside {directory}.")
+                raise InstallError(f"The archive member {member.name!r} is outside of {directory}.")
             os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
             if member.isreg():
                 replace(tar.extractfile(member), target, member.mode & 0o755)
             else:
-                raise InstallError(f"The archive's member {member.name!r} is no regular file.")
+                raise InstallError(f"The archive member {member.name!r} is not a regular file.")
             installed.append(target)
     return installed
 
 
-def clear_leftovers(artifacts: list[dict]) -> None:
-    """Delete what downloads that were killed have left where they go, or one level below for an archive's files."""
+def delete_temporary_files(artifacts: list[dict]) -> None:
+    """Delete temporary files of interrupted downloads in the target directories, for archives one level deeper too."""
     for directory in {one["path"] if one["unpack"] else os.path.dirname(one["path"]) for one in artifacts}:
         for below in ("", "*"):
             for path in glob.glob(os.path.join(glob.escape(directory), below, ".artifact-*")):
@@ -262,7 +264,7 @@ def clear_leftovers(artifacts: list[dict]) -> None:
 
 
 def state_of(path: str) -> list[int] | None:
-    """Return what changes when somebody touches a file."""
+    """Return size and modification time of a file, or None if it does not exist."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -271,7 +273,7 @@ def state_of(path: str) -> list[int] | None:
 
 
 def recorded(artifact: dict, record_path: str) -> dict | None:
-    """Return the record of what was installed at the artifact's path, if the files are still as it says."""
+    """Return the record of what was installed at the artifact's path, or None if the files do not match it."""
     try:
         with open(record_path, encoding="utf-8") as stream:
             record = json.load(stream)
@@ -283,7 +285,7 @@ def recorded(artifact: dict, record_path: str) -> dict | None:
 
 
 def is_installed(artifact: dict, record_path: str) -> bool:
-    """Tell whether record and files say that exactly this artifact is in place."""
+    """Return whether exactly this artifact is installed, by its record and its files."""
     record = recorded(artifact, record_path)
     pinned = artifact["checksum"].removeprefix("sha256:")
     return (
@@ -294,21 +296,21 @@ def is_installed(artifact: dict, record_path: str) -> bool:
 
 
 def install(artifact: dict, record_path: str, timeout: int) -> None:
-    """Download, verify, put in place, record."""
+    """Download, verify and install an artifact, and record it."""
     directory = artifact["path"] if artifact["unpack"] else os.path.dirname(artifact["path"])
     os.makedirs(directory, mode=0o755, exist_ok=True)
     expected = wanted_digest(artifact, timeout)
-    # Beside the target: putting it there later is a rename.
+    # In the target directory, so that installing it is a rename.
     handle, temporary = tempfile.mkstemp(dir=directory, prefix=".artifact-")
     try:
         with os.fdopen(handle, "wb") as stream:
             found = download(artifact["url"], timeout, stream)
             os.fchmod(stream.fileno(), 0o755)
             if not artifact["unpack"]:
-                settle(stream)
+                sync_file(stream)
         if expected and found != expected:
-            raise InstallError(f"{artifact['url']} has SHA-256 {found}, expected is {expected}; nothing was installed.")
-        # The same bytes from another address are in place already.
+            raise InstallError(f"{artifact['url']} must have SHA-256 {expected}; got {found}. Nothing was installed.")
+        # The same content from another URL is installed already.
         record = recorded(artifact, record_path)
         if record and record["sha256"] == found:
             files = record["files"]
@@ -318,10 +320,10 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
             else:
                 os.replace(temporary, artifact["path"])
                 paths = [artifact["path"]]
-            settle_names(paths)
+            sync_directories(paths)
             files = {path: state_of(path) for path in paths}
     except tarfile.TarError as error:
-        raise InstallError(f"{artifact['url']} is no archive that can be read: {error}.") from error
+        raise InstallError(f"{artifact['url']} is not a readable tar archive: {error}.") from error
     except OSError as error:
         raise InstallError(f"{artifact['url']} cannot be installed in {directory}: {error}.") from error
     finally:
@@ -337,7 +339,7 @@ def install(artifact: dict, record_path: str, timeout: int) -> None:
     }
     with open(f"{record_path}.new", "w", encoding="utf-8") as stream:
         json.dump(record, stream, indent=2, sort_keys=True)
-        settle(stream)
+        sync_file(stream)
     os.replace(f"{record_path}.new", record_path)
 
 
@@ -372,7 +374,7 @@ def main() -> None:
     if not todo or module.check_mode:
         module.exit_json(changed=bool(todo), installed=names)
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
-    clear_leftovers(module.params["artifacts"])
+    delete_temporary_files(module.params["artifacts"])
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         runs = {pool.submit(install, one, records[one["name"]], timeout): one["name"] for one in todo}
     failures = [str(run.exception()) for run in runs if run.exception()]

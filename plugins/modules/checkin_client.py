@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Register a client at Check-in, keep it as wanted, change its secret, delete it."""
+"""Manage an OpenID Connect client at EGI Check-in."""
 
 from __future__ import annotations
 
@@ -10,90 +10,90 @@ DOCUMENTATION = r"""
 module: checkin_client
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Register a client at Check-in, keep it as wanted, change its secret, delete it
+short_description: Manage an OpenID Connect client at EGI Check-in
 description:
-  - Registers an OpenID Connect client for logins by dynamic client registration (RFC 7591) with an initial access
-    token, and updates and deletes it (RFC 7592) with the registration access token that belongs to it.
-  - Client secret and registration access token are kept in O(credentials_file), of mode 0600, on the host where the
-    module runs, and are never returned. Whoever has that file can change the client; who has lost it cannot.
+  - Registers a client with dynamic client registration (RFC 7591) and an initial access token. Updates and deletes the
+    client (RFC 7592) with its registration access token.
+  - The client secret and the registration access token are stored in O(credentials_file) with mode 0600, on the host
+    where the module runs. They are never returned. The client can only be changed with this file, so back it up.
 notes:
-  - Keycloak, which Check-in is, makes a new registration access token at each update and the old one is void then. The
-    disk space for it is taken before the request, and signals wait until it is written. If the answer itself is lost on
-    its way, the client goes on working, but a new token must come from an administrator of Keycloak
-    (C(Clients > Credentials > Registration access token)). Of a registration whose answer is lost, the client remains,
-    unused.
-  - RFC 7592 has no request for another secret, and Keycloak keeps the secret at an update. O(rotate_secret) therefore
-    speaks to Keycloak's own API (C(clients-registrations/default)), which takes the same token. The new secret is in
-    O(credentials_file), as C(pending_client_secret), before Keycloak learns it. The old one is void at once.
-  - Clients that were registered in the Federation Registry have no registration access token and are managed there.
+  - Check-in runs Keycloak, which issues a new registration access token with each update and revokes the old one. The
+    module reserves disk space before the request and blocks signals until the new token is written. If the answer is
+    lost in the network, the client still works, but an administrator of Keycloak has to issue a new token
+    (C(Clients > Credentials > Registration access token)). If the answer to a registration is lost, an unused client
+    remains.
+  - RFC 7592 has no request to change the secret. O(rotate_secret) uses Keycloak's own API
+    (C(clients-registrations/default)), which accepts the same token. The new secret is written to O(credentials_file)
+    as C(pending_client_secret) before the request. The old secret is revoked immediately.
+  - Clients from the Federation Registry have no registration access token. Manage them in the Federation Registry.
 extends_documentation_fragment:
   - egi.notebooks.web
 attributes:
   check_mode:
     support: full
     description:
-      - Tells what would be done. A client that exists is read, and a new token that its server answers with is kept.
+      - Reports what would be done. An existing client is read. If the answer has a new token, it is stored.
   diff_mode:
     support: full
-    description: Shows the fields before and after, secrets never.
+    description: Shows the fields before and after, without secrets.
   idempotent:
     support: partial
-    description: But for O(rotate_secret), which makes a new secret in each run.
+    description: O(rotate_secret) creates a new secret in each run.
 options:
   issuer:
     description:
-      - Address of the issuer, such as V(https://aai-demo.egi.eu/auth/realms/egi).
+      - URL of the issuer, such as V(https://aai-demo.egi.eu/auth/realms/egi).
     type: str
     required: true
   credentials_file:
     description:
-      - File for all that is to be known of the client, JSON of mode 0600, in a directory that exists.
+      - JSON file for the credentials of the client, with mode 0600. The directory must exist.
     type: path
     required: true
   client_secret_file:
     description:
-      - File for the client secret alone, of mode 0600, as the variable C(jupyterhub_oauth_client_secret_file) of role
-        P(egi.notebooks.jupyterhub#role) takes it.
+      - File for the client secret alone, with mode 0600, for the variable C(jupyterhub_oauth_client_secret_file) of the
+        role P(egi.notebooks.jupyterhub#role).
     type: path
   initial_access_token:
     description:
-      - Token with which a client may be registered, from the Check-in team. Needed only where there is no client yet.
+      - Token from the Check-in team that permits a registration. Required only if there is no client yet.
     type: str
   state:
     description:
-      - V(absent) deletes client and files.
+      - V(absent) deletes the client and its files.
     type: str
     choices: [present, absent]
     default: present
   client_name:
     description:
-      - Name that people see on the login page. Without it, it is left as it is.
+      - Name that users see on the login page. By default the name is not changed.
     type: str
   redirect_uris:
     description:
-      - Addresses that a login may lead back to, exact. Required for V(present).
+      - Exact redirect URIs for logins. Required for O(state=present).
     type: list
     elements: str
   post_logout_redirect_uris:
     description:
-      - Addresses that a logout may lead back to. Without it they are left as they are.
+      - Redirect URIs for logouts. By default they are not changed.
     type: list
     elements: str
   scopes:
     description:
-      - Scopes that the client may ask for. Without it they are left as they are; a new client has the default ones.
-      - V(openid) need not be named.
+      - Scopes that the client may request. By default they are not changed, and a new client has the default scopes of
+        the issuer.
+      - V(openid) can be omitted.
     type: list
     elements: str
   timeout:
     description:
-      - Seconds without an answer after which a request fails. Long, for an answer that is not waited for may be the one
-        with the new token.
+      - Timeout of a request in seconds. It is long because a missed answer may contain the new token.
     type: int
     default: 60
   rotate_secret:
     description:
-      - Whether to change the client secret. Logins fail until the hub knows the new one.
+      - Whether to change the client secret. Logins fail until the hub has the new secret.
     type: bool
     default: false
 seealso:
@@ -113,7 +113,7 @@ EXAMPLES = r"""
     scopes: [profile, email, voperson_id, entitlements, eduperson_entitlement, offline_access]
   delegate_to: localhost
 
-- name: Change its secret
+- name: Change the client secret
   egi.notebooks.checkin_client:
     issuer: https://aai-demo.egi.eu/auth/realms/egi
     credentials_file: ~/.config/egi-notebooks/client.json
@@ -125,13 +125,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 client_id:
-  description: The client's identifier, empty where there is none.
+  description: Identifier of the client. Empty if there is no client.
   type: str
   returned: always
   sample: 0b1a6d0c-5d3c-4b7e-8d55-1f2f3f3a9d10
 client:
   description:
-    - What the issuer says of the client, by the names of RFC 7591, without its secrets. Empty where nobody was asked.
+    - Client metadata from the issuer with the names of RFC 7591, without secrets. Empty if no request was sent.
   type: dict
   returned: always
   sample:
@@ -140,7 +140,7 @@ client:
     redirect_uris: [https://notebooks.example.org/hub/oauth_callback]
     scope: profile email voperson_id entitlements
 done:
-  description: What was done, or would be in check mode, in this order. Also what the issuer did before a failure.
+  description: Changes in the order they were made, or would be in check mode. Also returned on failure.
   type: list
   elements: str
   returned: always
@@ -167,7 +167,7 @@ from ansible_collections.egi.notebooks.plugins.module_utils.web import Web, WebE
 
 
 def wanted_fields(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that are given, in the form in which they are compared."""
+    """Return the given fields in comparable form."""
     given = {
         "client_name": parameters["client_name"],
         "redirect_uris": parameters["redirect_uris"],
@@ -179,16 +179,16 @@ def wanted_fields(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines(fields: dict[str, Any]) -> str:
-    """Return fields for a diff, a value a line."""
+    """Return the fields as text for a diff, one value per line."""
     texts = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
     return "".join(f"{name}: {text}\n" for name, value in texts.items() for text in value)
 
 
 class Task:
-    """One run of the module: what is wanted, what was done."""
+    """One run of the module: the parameters and the result."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Read the credentials; no server is asked."""
+        """Read the credentials file; no request is sent."""
         self.module = module
         self.parameters = module.params
         self.issuer = module.params["issuer"].rstrip("/")
@@ -197,7 +197,7 @@ class Task:
         self.registration = Registration(self.web, module.params["credentials_file"], self.issuer)
 
     def do(self, what: str, action: Callable[[], Any]) -> Any:
-        """Do it, or just tell it in check mode. What the issuer did counts, whatever fails after that."""
+        """Make a change and record it; in check mode only record it. A change at the issuer counts even on failure."""
         self.registration.accepted = False
         try:
             answer = None if self.module.check_mode else action()
@@ -209,7 +209,7 @@ class Task:
         return answer
 
     def run(self) -> None:
-        """Bring client and files to the wanted state."""
+        """Bring the client and its files to the requested state."""
         if self.parameters["state"] == "absent":
             self._absent()
             return
@@ -224,8 +224,8 @@ class Task:
         if not metadata:
             if not self.parameters["initial_access_token"]:
                 raise WebError(
-                    f"{registration.path} knows no client and initial_access_token is not given; ask the Check-in team "
-                    "for a token to register a client with"
+                    f"initial_access_token must be set to register a client; {registration.path} has no client. "
+                    "Request a token from the Check-in team."
                 )
             metadata = self.do("created", lambda: self._create(wanted)) or {}
             before, after = {}, wanted
@@ -236,7 +236,7 @@ class Task:
                 after = before | wanted
             if self.parameters["rotate_secret"]:
                 self.do("secret rotated", registration.rotate_secret)
-                after = after | {"client_secret": "another one"}
+                after = after | {"client_secret": "(new)"}
         self.result["client"], self.result["client_id"] = public(metadata), metadata.get("client_id", "")
         self.result["diff"] = {"before": lines(before), "after": lines(after)}
         self._warn(metadata, wanted)
@@ -246,11 +246,11 @@ class Task:
         return self.registration.create(endpoint, self.parameters["initial_access_token"], self.issuer, wanted)
 
     def _warn(self, metadata: dict[str, Any], wanted: dict[str, Any]) -> None:
-        """Tell what the issuer made of a wish if it is something else."""
+        """Warn about fields that the issuer set to other values than requested."""
         now = comparable(metadata)
         if {"created", "updated"} & set(self.result["done"]) and not self.module.check_mode:
             for name in (name for name in wanted if now[name] != wanted[name]):
-                self.module.warn(f"{self.issuer} was asked for {name} {wanted[name]} and made it {now[name]}")
+                self.module.warn(f"{self.issuer} set {name} to {now[name]}; requested was {wanted[name]}")
 
     def _make_private(self) -> None:
         path = self.registration.path
@@ -301,7 +301,7 @@ def main() -> None:
         task.run()
     except (WebError, OSError) as error:
         task.result |= {"failed": True, "msg": str(error)}
-    # Whatever happened, they are in no answer.
+    # Secrets must not be in the result, whatever happened.
     module.no_log_values |= task.registration.secrets
     task.result["changed"] = bool(task.result["done"])
     if task.result.pop("failed", False):

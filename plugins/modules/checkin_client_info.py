@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask Check-in what it knows of a client."""
+"""Read the registration of a client at EGI Check-in."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ DOCUMENTATION = r"""
 module: checkin_client_info
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Ask Check-in what it knows of a client
+short_description: Read the registration of a client at EGI Check-in
 description:
-  - Reads the registration (RFC 7592) of a client of M(egi.notebooks.checkin_client).
-  - A new registration access token or client secret in the answer is kept in O(credentials_file), for the old one is
-    void then. Keycloak gives none at a read, but after its signing key was changed.
+  - Reads the registration (RFC 7592) of a client that M(egi.notebooks.checkin_client) registered.
+  - If the answer has a new registration access token or client secret, it is stored in O(credentials_file), because the
+    old one is revoked. Keycloak does so only after its signing key was changed.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
   - egi.notebooks.web
 options:
   credentials_file:
     description:
-      - File of M(egi.notebooks.checkin_client), on the host where the module runs.
+      - File that M(egi.notebooks.checkin_client) wrote, on the host where the module runs.
     type: path
     required: true
 seealso:
@@ -29,7 +29,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the client
+- name: Read the registration of the client
   egi.notebooks.checkin_client_info:
     credentials_file: ~/.config/egi-notebooks/client.json
   delegate_to: localhost
@@ -38,18 +38,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exists:
-  description: Whether there is a credentials file.
+  description: Whether the credentials file exists.
   type: bool
   returned: always
   sample: true
 issuer:
-  description: Address of the issuer, empty where there is no file.
+  description: URL of the issuer. Empty if the file does not exist.
   type: str
   returned: always
   sample: https://aai-demo.egi.eu/auth/realms/egi
 client:
   description:
-    - What the issuer says of the client, by the names of RFC 7591, without its secrets. Empty where there is no file.
+    - Client metadata from the issuer with the names of RFC 7591, without secrets. Empty if the file does not exist.
   type: dict
   returned: always
   sample:
@@ -58,7 +58,7 @@ client:
     redirect_uris: [https://notebooks.example.org/hub/oauth_callback]
     scope: profile email voperson_id entitlements
 client_secret_expires_at:
-  description: When the client secret ends, in seconds since 1970, from the issuer. 0 is never.
+  description: Expiry of the client secret in seconds since 1970. V(0) means that it never expires.
   type: int
   returned: always
   sample: 0

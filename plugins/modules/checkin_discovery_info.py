@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask Check-in for its endpoints, scopes and claims, its clock and its certificate."""
+"""Read endpoints, scopes and claims of an OpenID Connect issuer, and check its clock and certificate."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ DOCUMENTATION = r"""
 module: checkin_discovery_info
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Ask Check-in for its endpoints, scopes and claims, its clock and its certificate
+short_description: Read the discovery document of EGI Check-in
 description:
-  - Reads the discovery document of an OpenID Connect issuer, which must say that it is of just that issuer.
+  - Reads the discovery document of an OpenID Connect issuer, its clock and the expiry of its certificate.
+  - The document must name the same issuer.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
   - egi.notebooks.web
 options:
   issuer:
     description:
-      - Address of the issuer, such as V(https://aai.egi.eu/auth/realms/egi).
+      - URL of the issuer, such as V(https://aai.egi.eu/auth/realms/egi).
     type: str
     required: true
 seealso:
@@ -27,24 +28,24 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask the demo environment of Check-in
+- name: Read the discovery document of the demo environment
   egi.notebooks.checkin_discovery_info:
     issuer: https://aai-demo.egi.eu/auth/realms/egi
   register: checkin
 
-- name: See to it that groups can be asked for
+- name: Check that the issuer supports entitlements
   ansible.builtin.assert:
     that: "'entitlements' in checkin.scopes"
 """
 
 RETURN = r"""
 issuer:
-  description: Address of the issuer.
+  description: URL of the issuer.
   type: str
   returned: always
   sample: https://aai-demo.egi.eu/auth/realms/egi
 endpoints:
-  description: Addresses by their names in the document, less C(_endpoint).
+  description: URLs of the endpoints by name, without the suffix C(_endpoint).
   type: dict
   returned: always
   sample:
@@ -52,32 +53,32 @@ endpoints:
     token: https://aai-demo.egi.eu/auth/realms/egi/protocol/openid-connect/token
     userinfo: https://aai-demo.egi.eu/auth/realms/egi/protocol/openid-connect/userinfo
 scopes:
-  description: Scopes that the issuer knows (C(scopes_supported)). Which of them a client is granted, is another matter.
+  description: Scopes that the issuer supports (C(scopes_supported)). A client may be granted fewer.
   type: list
   elements: str
   returned: always
   sample: [email, entitlements, offline_access, openid, profile, voperson_id]
 claims:
-  description: Claims that the issuer names (C(claims_supported)). Check-in's own ones need not be among them.
+  description: Claims that the issuer lists (C(claims_supported)). Check-in does not list all of its claims.
   type: list
   elements: str
   returned: always
   sample: [email, name, preferred_username, sub]
 clock_skew:
   description:
-    - Seconds that the issuer's clock is ahead of the host's, negative if it is behind, from the header C(Date), which
-      has whole seconds. What the answer's way took is not counted. Nothing if there is no such header; a
-      Keycloak sends none, the proxy before it does.
+    - Seconds that the issuer's clock is ahead of the host's clock, negative if it is behind. It comes from the C(Date)
+      header, which has a resolution of one second. The duration of the request is not counted.
+    - None without such a header. Keycloak sends none, a reverse proxy in front of it does.
   type: float
   returned: always
   sample: 0.0
 certificate_days_left:
-  description: Days until the issuer's certificate ends. Nothing if the issuer is reached by a proxy only.
+  description: Days until the issuer's certificate expires. None if the issuer is only reachable through a proxy.
   type: float
   returned: always
   sample: 71.3
 document:
-  description: The whole discovery document.
+  description: Complete discovery document.
   type: dict
   returned: always
 """
@@ -94,9 +95,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=web.OPTIONS | {"issuer": {"type": "str", "required": True}}, supports_check_mode=True
     )
-    asking = Web(module.params["ca_path"], module.params["timeout"])
+    client = Web(module.params["ca_path"], module.params["timeout"])
     try:
-        found = discover(asking, module.params["issuer"])
+        found = discover(client, module.params["issuer"])
     except WebError as error:
         module.fail_json(msg=str(error))
     endpoints = {key.removesuffix("_endpoint"): url for key, url in found.document.items() if key.endswith("_endpoint")}
@@ -107,7 +108,7 @@ def main() -> None:
         scopes=found.texts("scopes_supported"),
         claims=found.texts("claims_supported"),
         clock_skew=found.clock_skew,
-        certificate_days_left=certificate_days_left(asking, module.params["issuer"]),
+        certificate_days_left=certificate_days_left(client, module.params["issuer"]),
         document=found.document,
     )
 

@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask Check-in whether people will be able to log in by a client, without a login."""
+"""Check without a login whether users can log in with a client of EGI Check-in."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ DOCUMENTATION = r"""
 module: checkin_login_info
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Ask Check-in whether people will be able to log in by a client, without a login
+short_description: Check without a login whether users can log in with a client of EGI Check-in
 description:
-  - Checks that the issuer answers, is the one that was meant, has a valid certificate and the right time, and asks for
-    a login with C(prompt=none), which shows no form and begins no session. The answer tells whether the client and its
-    redirect URI are registered and the scopes granted.
-  - Neither the client secret nor what a user's claims hold can be checked in this way.
-  - It takes two requests, and one more for each scope if one of them is refused, those at the same time.
+  - Checks that the issuer answers, that its document names the same issuer, and that its certificate and clock are
+    valid. Then sends an authorization request with C(prompt=none), which shows no form and starts no session. Its
+    answer shows whether the client and its redirect URI are registered and the scopes are granted.
+  - The client secret and the claims of users cannot be checked this way.
+  - The module sends two requests. If a scope is refused, it sends one more for each scope, in parallel.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
   - egi.notebooks.web
 options:
   issuer:
     description:
-      - Address of the issuer, such as V(https://aai.egi.eu/auth/realms/egi).
+      - URL of the issuer, such as V(https://aai.egi.eu/auth/realms/egi).
     type: str
     required: true
   client_id:
@@ -33,28 +33,28 @@ options:
     required: true
   redirect_uri:
     description:
-      - Where a login is to lead back to.
+      - Redirect URI of logins.
     type: str
     required: true
   scopes:
     description:
-      - Scopes that the login will ask for.
+      - Scopes that logins request.
     type: list
     elements: str
     default: [openid]
   pkce:
     description:
-      - Whether the login will use PKCE, with S256.
+      - Whether logins use PKCE with S256.
     type: bool
     default: true
   maximum_clock_skew:
     description:
-      - Seconds that the clocks of issuer and host may differ.
+      - Maximum difference between the clocks of the issuer and the host, in seconds.
     type: int
     default: 60
   ca_content:
     description:
-      - PEM certificates of the authorities, where they are in no file of the host. Wins over O(ca_path).
+      - CA certificates in PEM format, as an alternative to a file on the host. Takes precedence over O(ca_path).
     type: str
     default: ""
 seealso:
@@ -62,7 +62,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask whether people will be able to log in
+- name: Check whether users can log in
   egi.notebooks.checkin_login_info:
     issuer: https://aai-demo.egi.eu/auth/realms/egi
     client_id: 0b1a6d0c-5d3c-4b7e-8d55-1f2f3f3a9d10
@@ -73,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: One sentence for each thing that is wrong, with what to ask the Check-in team for.
+  description: One message for each problem, with what to request from the Check-in team.
   type: list
   elements: str
   returned: always
@@ -107,43 +107,43 @@ from ansible_collections.egi.notebooks.plugins.module_utils.oidc import (
 from ansible_collections.egi.notebooks.plugins.module_utils.web import Web, WebError
 
 
-def check(parameters: dict[str, Any], asking: Web) -> dict[str, Any]:
+def check(parameters: dict[str, Any], client: Web) -> dict[str, Any]:
     """Return what the module returns."""
     issuer, most = parameters["issuer"].rstrip("/"), parameters["maximum_clock_skew"]
     result: dict[str, Any] = {"problems": [], "clock_skew": None, "certificate_days_left": None}
     try:
-        found = discover(asking, issuer)
+        found = discover(client, issuer)
     except WebError as error:
-        result["problems"].append(f"issuer {issuer} is of no use to this host: {error}; {remedy(str(error))}")
+        result["problems"].append(f"issuer {issuer} cannot be used from this host: {error}. {remedy(str(error))}")
         return result
     skew = result["clock_skew"] = found.clock_skew
     if skew is not None and abs(skew) > most:
         result["problems"].append(
-            f"clock of this host is {abs(skew)} s {'behind' if skew > 0 else 'ahead of'} that of {issuer}; allowed are "
-            f"{most} s: set the host's by chrony or systemd-timesyncd, and tell the Check-in team if it is right"
+            f"clock of this host is {abs(skew)} s {'behind' if skew > 0 else 'ahead of'} that of {issuer}; must be at "
+            f"most {most} s. Synchronise it with chrony or systemd-timesyncd. If it is right, report it to Check-in."
         )
-    days = result["certificate_days_left"] = certificate_days_left(asking, issuer)
+    days = result["certificate_days_left"] = certificate_days_left(client, issuer)
     if days is not None and days < 1:
         result["problems"].append(
-            f"certificate of {issuer} ends within a day, and logins with it; ask the Check-in team to renew it"
+            f"certificate of {issuer} expires within a day, then logins fail. Ask the Check-in team to renew it."
         )
     login = Login(parameters["client_id"], parameters["redirect_uri"], tuple(parameters["scopes"]), parameters["pkce"])
     try:
-        result["problems"] += LoginCheck(asking, issuer, found.endpoint("authorization"), login).problems()
+        result["problems"] += LoginCheck(client, issuer, found.endpoint("authorization"), login).problems()
     except WebError as error:
         result["problems"].append(
-            f"login of client {login.client_id} cannot be checked: {error}; ask the Check-in team"
+            f"login of client {login.client_id} cannot be checked: {error}. Ask the Check-in team."
         )
     return result
 
 
 def remedy(why: str) -> str:
-    """Return what to do about an issuer that is of no use."""
+    """Return what to do about an issuer that cannot be used."""
     if "certificate" in why.lower():
-        return "allowed is a valid certificate: give its authority if that is private, else tell the Check-in team"
+        return "Configure its CA if that is private, else report it to the Check-in team."
     if "got no answer" in why:
-        return "open the way to it in the firewall, or correct environment or issuer"
-    return "correct environment or issuer, or ask the Check-in team"
+        return "Open the firewall for it, or correct environment or issuer."
+    return "Correct environment or issuer, or ask the Check-in team."
 
 
 def main() -> None:
@@ -163,7 +163,7 @@ def main() -> None:
     )
     ca_path = module.params["ca_path"]
     if module.params["ca_content"]:
-        # Ansible's function for requests takes a file; this one goes with the module.
+        # open_url takes a file; the temporary directory is deleted after the module.
         ca_path = os.path.join(module.tmpdir, "ca.pem")
         with open(ca_path, "w", encoding="utf-8") as stream:
             stream.write(module.params["ca_content"])

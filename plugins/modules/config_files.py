@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a set of small text files in one call."""
+"""Write a set of configuration files in one call."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ DOCUMENTATION = r"""
 module: config_files
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Write a set of small text files in one call
+short_description: Write a set of configuration files in one call
 description:
-  - Brings several configuration files to the given content and mode in one connection to the host, where a loop over
-    M(ansible.builtin.template) needs several for each file.
-  - Missing directories are made. Each file is replaced as a whole, so a reader never sees half of one.
+  - Writes several configuration files with the given content and mode in one module call. A loop over
+    M(ansible.builtin.template) needs several calls for each file.
+  - Missing directories are created. Each file is replaced atomically.
 attributes:
   check_mode:
     support: full
-    description: Reports what would be written, writes nothing.
+    description: Reports which files would be written. Nothing is written.
   diff_mode:
     support: full
-    description: Shows each file before and after, unless the file is marked as sensitive.
+    description: Shows the content of each file before and after, unless the file is marked as sensitive.
   idempotent:
     support: full
-    description: Files that are right already are left alone.
+    description: Files that already have the content and mode are not touched.
 options:
   files:
     description:
-      - The files, in the order in which they are written.
+      - Files to write or remove, in this order.
     type: list
     elements: dict
     required: true
@@ -40,23 +40,23 @@ options:
         required: true
       content:
         description:
-          - The whole content.
+          - Complete content of the file.
         type: str
         default: ""
       state:
         description:
-          - Whether the file is to exist.
+          - Whether the file must exist.
         type: str
         choices: [present, absent]
         default: present
       mode:
         description:
-          - Permissions in octal, a quoted string.
+          - Permissions of the file as a quoted octal number.
         type: str
         default: "0644"
       sensitive:
         description:
-          - Leaves the content out of diffs.
+          - Whether to hide the content in diffs.
         type: bool
         default: false
 """
@@ -90,7 +90,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 
 
 def current_state(path: str) -> tuple[str | None, int | None]:
-    """Return content and mode of a file, or twice None where there is none."""
+    """Return content and mode of a file, or None and None if it does not exist."""
     try:
         with open(path, "rb") as stream:
             return to_text(stream.read(), errors="surrogate_or_strict"), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
@@ -99,7 +99,7 @@ def current_state(path: str) -> tuple[str | None, int | None]:
 
 
 def write(module: AnsibleModule, path: str, content: str, mode: int) -> None:
-    """Put the content in place under its final mode, without a moment under another one."""
+    """Replace a file atomically; it never has another mode than the final one."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".config_files-")
     try:
@@ -140,9 +140,9 @@ def main() -> None:
         try:
             mode = int(file["mode"], 8)
         except ValueError:
-            module.fail_json(msg=f"The mode of {path} is {file['mode']!r}; allowed is an octal number such as '0644'.")
+            module.fail_json(msg=f"The mode of {path} must be an octal number such as '0644'; got {file['mode']!r}.")
         if not os.path.isabs(path):
-            module.fail_json(msg=f"The path {path!r} is not absolute.")
+            module.fail_json(msg=f"path must be an absolute path; got {path!r}.")
         try:
             old_content, old_mode = current_state(path)
             if content == old_content and (content is None or mode == old_mode):

@@ -65,6 +65,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 UNITS = "/etc/systemd/system"
+UNIT_FOLDERS = (UNITS, "/usr/lib/systemd/system")
 
 
 class Systemd:
@@ -99,14 +100,14 @@ def newest(name: str, patterns: list[str]) -> int:
     return max((int(os.stat(path).st_ctime) for pattern in found for path in glob.glob(pattern)), default=0)
 
 
-def is_outdated(systemd: Systemd, service: dict) -> bool:
-    """Tell whether a service has to be started, restarted or enabled."""
-    name = service["name"]
-    if not systemd.is_true("is-enabled", name):
-        return True
+def is_outdated(systemd: Systemd, service: dict, check_mode: bool) -> bool:
+    """Tell whether a service has to be started or restarted. In check mode, files that are missing are yet to come."""
+    name, files = service["name"], service["files"]
     if service["started_by"] and not os.path.exists(service["started_by"]):
         return False
-    return not systemd.is_true("is-active", name) or newest(name, service["files"]) > systemd.started(name)
+    if check_mode and any(not glob.has_magic(path) and not os.path.exists(path) for path in files):
+        return True
+    return not systemd.is_true("is-active", name) or newest(name, files) > systemd.started(name)
 
 
 def main() -> None:
@@ -126,21 +127,23 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    systemd = Systemd(module)
+    systemd, check_mode = Systemd(module), module.check_mode
     # In check mode a new host has no such service yet.
     known = [
         service
         for service in module.params["services"]
-        if not module.check_mode or os.path.exists(f"{UNITS}/{service['name']}.service")
+        if not check_mode or any(os.path.exists(f"{folder}/{service['name']}.service") for folder in UNIT_FOLDERS)
     ]
-    outdated = [service for service in known if is_outdated(systemd, service)]
-    if outdated and not module.check_mode:
+    disabled = [service["name"] for service in known if not systemd.is_true("is-enabled", service["name"])]
+    outdated = [service["name"] for service in known if is_outdated(systemd, service, check_mode)]
+    names = [service["name"] for service in known if service["name"] in {*disabled, *outdated}]
+    if names and not check_mode:
         systemd.run("daemon-reload")
-        for service in outdated:
-            systemd.run("enable", "--quiet", f"{service['name']}.service")
-            if not service["started_by"] or os.path.exists(service["started_by"]):
-                systemd.run("restart", f"{service['name']}.service")
-    names = [service["name"] for service in outdated]
+        for name in names:
+            if name in disabled:
+                systemd.run("enable", "--quiet", f"{name}.service")
+            if name in outdated:
+                systemd.run("restart", f"{name}.service")
     module.exit_json(changed=bool(names), restarted=names)
 
 

@@ -2,7 +2,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a hub for its version, its users and their servers."""
+"""Read the version, the users and their servers from a hub."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ DOCUMENTATION = r"""
 module: jupyterhub_info
 author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
-short_description: Ask a hub for its version, its users and their servers
+short_description: Read the version, the users and their servers from a hub
 description:
-  - Asks the REST API of JupyterHub. What comes back is what the token may see.
+  - Queries the REST API of JupyterHub. The result has what the token is permitted to read.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
   - egi.notebooks.hub
   - egi.notebooks.web
 options:
   users:
     description:
-      - Names of the users to ask for. Without it all are asked for, with an empty list none.
-      - A user whom the hub does not know is left out.
+      - Names of the users to return. By default all users are returned, with an empty list none.
+      - A user that the hub does not know is omitted.
     type: list
     elements: str
 seealso:
@@ -29,13 +29,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See who has a server
+- name: Read the users and their servers
   egi.notebooks.jupyterhub_info:
     hub_url: https://notebooks.example.org
     token: "{{ lookup('ansible.builtin.file', '~/.config/egi-notebooks/hub_token') }}"
   register: hub
 
-- name: Tell it
+- name: Show the users that have a server
   ansible.builtin.debug:
     msg: "{{ hub.users | selectattr('servers') | map(attribute='name') }}"
 """
@@ -47,7 +47,7 @@ version:
   returned: always
   sample: 5.5.0
 users:
-  description: The users in the order of their names, from C(/hub/api/users).
+  description: Users from C(/hub/api/users), sorted by name.
   type: list
   elements: dict
   returned: always
@@ -56,7 +56,7 @@ users:
       description: Name of the user.
       type: str
     admin:
-      description: Whether the user is an admin.
+      description: Whether the user is an administrator.
       type: bool
     groups:
       description: Names of the groups.
@@ -67,46 +67,46 @@ users:
       type: list
       elements: str
     created:
-      description: When the hub saw the user first, ISO 8601 in UTC.
+      description: Time of the first login, ISO 8601 in UTC.
       type: str
     last_activity:
-      description: When the user did something last, ISO 8601 in UTC, or nothing.
+      description: Time of the last activity, ISO 8601 in UTC, or none.
       type: str
     servers:
       description:
-        - The user's servers in the order of their names; named ones that are stopped too, a default one that is not.
+        - Servers of the user, sorted by name. A stopped default server is omitted, stopped named servers are not.
       type: list
       elements: dict
       contains:
         name:
-          description: Name of the server, empty for the default one.
+          description: Name of the server, empty for the default server.
           type: str
         ready:
-          description: Whether it answers.
+          description: Whether the server answers requests.
           type: bool
         pending:
-          description: What the hub is doing with it, V(spawn) or V(stop), or nothing.
+          description: Pending action of the hub, V(spawn) or V(stop), or none.
           type: str
         stopped:
-          description: Whether it neither runs nor starts nor stops.
+          description: Whether the server is stopped and no action is pending.
           type: bool
         started:
-          description: When it was started, ISO 8601 in UTC, or nothing.
+          description: Time of the start, ISO 8601 in UTC, or none.
           type: str
         last_activity:
-          description: When it was used last, ISO 8601 in UTC, or nothing.
+          description: Time of the last activity, ISO 8601 in UTC, or none.
           type: str
         url:
-          description: Path of the server at the service's address.
+          description: URL path of the server.
           type: str
         user_options:
-          description: What the user chose at the start, such as the profile.
+          description: Options that the user chose at the start, such as the profile.
           type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.egi.notebooks.plugins.module_utils.hub import OPTIONS, Hub, told
+from ansible_collections.egi.notebooks.plugins.module_utils.hub import OPTIONS, Hub, public_user
 from ansible_collections.egi.notebooks.plugins.module_utils.web import WebError
 
 
@@ -121,7 +121,7 @@ def main() -> None:
         version = hub.ask("GET", "/").expect(200).mapping().get("version")
         users = hub.users() if names is None else [user for user in map(hub.user, dict.fromkeys(names)) if user]
         module.exit_json(
-            changed=False, version=version, users=sorted(map(told, users), key=lambda user: str(user["name"]))
+            changed=False, version=version, users=sorted(map(public_user, users), key=lambda user: str(user["name"]))
         )
     except WebError as error:
         module.fail_json(msg=str(error))

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
 
 MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "meta" / "artifacts.yml"
-# One rule for both kinds: what is a legal image tag is also safe inside an address.
+# One rule for both kinds: a valid image tag is also safe in a URL.
 VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 KEYS = {"files": {"version", "url", "sha256", "checksum_url"}, "images": {"version", "image"}}
 REQUIRED = {"files": {"version", "url"}, "images": {"version", "image"}}
@@ -23,9 +23,9 @@ REQUIRED = {"files": {"version", "url"}, "images": {"version", "image"}}
 
 @functools.cache
 def load_manifest(path: pathlib.Path = MANIFEST) -> dict[str, dict]:
-    """Return the manifest's entries by name, each with its kind, or say what is wrong with the file."""
+    """Return the entries of the manifest by name, each with its kind, or raise an error about the file."""
     try:
-        # By libyaml where it is there: each of Ansible's workers reads it anew.
+        # With libyaml if it is installed, because every worker process of Ansible reads the file again.
         content = yaml_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise AnsibleError(f"The artifact manifest {path} cannot be read: {error}") from error
@@ -48,29 +48,29 @@ def load_manifest(path: pathlib.Path = MANIFEST) -> dict[str, dict]:
 
 
 def checked_version(name: str, version: object) -> str:
-    """Return the version, or say why it is none."""
+    """Return the version, or raise an error if it is invalid."""
     if not isinstance(version, str):
         raise AnsibleError(
             f"The version of artifact {name!r} must be a quoted string; got {type(version).__name__} {version!r}."
         )
     if not VERSION.fullmatch(version):
         raise AnsibleError(
-            f"The version of artifact {name!r} must be letters, digits, '.', '_' and '-'; got {version!r}."
+            f"The version of artifact {name!r} must consist of letters, digits, '.', '_' and '-'; got {version!r}."
         )
     return str(version)
 
 
 def mirrored(url: str, mirror: str) -> str:
-    """Return the address below the mirror, or as it is without one."""
+    """Return the URL at the mirror, or the upstream URL without a mirror."""
     return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}" if mirror else url
 
 
 def describe(entries: dict[str, dict], name: str, version: object, mirror: str) -> dict[str, str]:
-    """Return what the lookup answers for one name."""
+    """Return the result of the lookup for one name."""
     if name not in entries:
-        raise AnsibleError(f"There is no artifact {name!r}; known are {', '.join(sorted(entries))}.")
+        raise AnsibleError(f"The artifact must be one of {', '.join(sorted(entries))}; got {name!r}.")
     entry = entries[name]
-    # An empty version comes from a role variable that nobody set.
+    # A role variable that is not set gives an empty version.
     wanted = entry["version"] if version in (None, "") else checked_version(name, version)
     if entry["kind"] == "images":
         return {"name": name, "version": wanted, "image": f"{entry['image']}:{wanted}"}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any
 
 #: Runs a module on the host that is checked and returns its result.
 Query = Callable[..., Mapping[str, Any]]
+#: Reads a file of the control node.
+Read = Callable[[str], bytes]
 #: Groups whose hosts become nodes of the cluster.
 NODE_GROUPS = ("masters", "edges", "workers")
 
@@ -72,6 +75,8 @@ class Check:
     shared_names: Mapping[str, str] = field(default_factory=dict)
     #: A query of the host; none where the run can't reach it.
     query: Query | None = None
+    #: Reads a file by its absolute path, one that ansible-vault has encrypted too; OSError or AnsibleError if it can't.
+    read: Read = lambda path: pathlib.Path(path).expanduser().read_bytes()
 
     def __getitem__(self, name: str) -> Any:
         """Return a setting by its name without the role's."""

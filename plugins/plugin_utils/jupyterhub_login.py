@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth import checkin_oauth
-from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth_problems import checkin_oauth_problems
 from ansible_collections.egi.notebooks.plugins.filter.checkin_vo_profiles import checkin_vo_profiles
+from ansible_collections.egi.notebooks.plugins.module_utils import checkin_login
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import ENDPOINTS, is_host_name
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check
 
@@ -25,7 +23,7 @@ GOOD_DOMAIN, GOOD_VOS = "notebooks.example.org", ["vo.notebooks.egi.eu"]
 def login_settings(check: Check) -> dict[str, Any]:
     """Return the settings of the login: those of the site, and what comes from other variables of the role."""
     given = check["oauth"]
-    shared: dict[str, Any] = {"vos": check["vos"]}
+    shared: dict[str, Any] = {"vos": check["vos"]} | ({"site": check["site"]} if check["site"] else {})
     if "callback_url" not in given:
         shared["domain"] = check["domain"]
     if check["oauth_ca_file"]:
@@ -38,12 +36,16 @@ def login_problems(check: Check) -> list[str]:
     settings = login_settings(check)
     if "domain" not in check["oauth"] and "domain" in settings and not is_host_name(settings["domain"]):
         settings["domain"] = GOOD_DOMAIN
-    return list(checkin_oauth_problems(settings | {"vos": settings["vos"] or GOOD_VOS}))
+    names = {"vos": check.name("vos"), "domain": check.name("domain"), "site": check.name("site")}
+    return [
+        *checkin_login.login_problems(settings | {"vos": settings["vos"] or GOOD_VOS}, "jupyterhub_oauth.", names),
+        *checkin_login.values_problems(check["values"]),
+    ]
 
 
 def hub_config(check: Check) -> dict[str, Any]:
     """Return `hub.config` of the chart's values."""
-    return checkin_oauth(login_settings(check))
+    return checkin_login.login_config(login_settings(check))
 
 
 def login_query(check: Check) -> dict[str, Any]:
@@ -62,14 +64,13 @@ def login_query(check: Check) -> dict[str, Any]:
 def ca_content(check: Check) -> str:
     """Return the certificates of the issuer's private CA, empty for a public one."""
     path = check["oauth_ca_file"]
-    return Path(path).expanduser().read_text(encoding="utf-8").rstrip() if path else ""
+    return check.read(path).decode(errors="replace").rstrip() if path else ""
 
 
 def vos_are_good(check: Check) -> bool:
     """Tell whether the list of VOs can be used, whatever else is wrong with the login."""
     vos = login_settings(check)["vos"]
-    good = {"environment": "demo", "client_id": "x", "domain": GOOD_DOMAIN}
-    return not checkin_oauth_problems(good | {"vos": vos})
+    return not checkin_login.vo_problems(check.name("vos"), vos)
 
 
 def vos_with_profiles(check: Check) -> dict[str, list[Mapping[str, Any]]]:

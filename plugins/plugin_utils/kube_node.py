@@ -39,8 +39,7 @@ def problems(check: Check) -> Iterator[str]:
 
 def input_problems(check: Check) -> Iterator[str]:
     """Yield what is wrong with the settings."""
-    if not rules.is_kubernetes_version(check["version"]):
-        yield check.must("version", f"a full version from 1.34 on, such as {artifact('kubeadm')['version']}")
+    yield from rules.kubernetes_version_problems(check)
     if not re.fullmatch(r"2\.[0-9]+\.[0-9]+", check["containerd_version"]):
         yield check.must(
             "containerd_version", f"a full version of the 2.x line, such as {artifact('containerd')['version']}"
@@ -69,8 +68,7 @@ def host_problems(check: Check, node: Mapping[str, Any]) -> Iterator[str]:
             f"host name is '{node['nodename']}'; must be lowercase letters, digits, '-' and '.', and not localhost. "
             "Change it with hostnamectl."
         )
-    if not check.run.hosts[check.run.host].link and not _has_address(check, node):
-        yield from address_problems(check, node)
+    yield from rules.address_problems(check, node)
     yield from _space_problems(check, node)
     yield from _swap_problems(node["swap"])
     yield from rules.clock_problems(node, check["maximum_clock_skew"])
@@ -89,23 +87,8 @@ def host_problems(check: Check, node: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _has_address(check: Check, node: Mapping[str, Any]) -> bool:
-    return check["address"] in [item["address"] for item in node["addresses"]]
-
-
-def address_problems(check: Check, node: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message where the node's address is not one of the host's own."""
-    if not _has_address(check, node):
-        own = ", ".join(item["address"] for item in node["addresses"]) or "none"
-        yield check.must("address", f"one of the host's own addresses ({own})", "A floating address is none of them.")
-
-
 def _space_problems(check: Check, node: Mapping[str, Any]) -> Iterator[str]:
-    if node["memory_mb"] < check["minimum_memory"] and not {"Mem", "all"} & set(check["ignore_preflight_errors"]):
-        yield (
-            f"memory is {node['memory_mb']} MB; must be at least {check['minimum_memory']} MB "
-            "(kube_node_minimum_memory)."
-        )
+    yield from rules.memory_problems(check, node)
     free = min((disk["free_mb"] for disk in node["disks"].values()), default=0)
     # What is installed already takes its share of it, also after a run that was killed.
     if not node["is_node"] and not is_begun(node) and free < check["minimum_disk"]:

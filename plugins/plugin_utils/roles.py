@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +17,8 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, 
 from ansible_collections.egi.notebooks.plugins.plugin_utils.settings import ROLES, read_settings
 
 PACKAGE = __name__.rpartition(".")[0]
+#: What playbooks have decided in Python. Their functions get the reader, as they concern several roles.
+PLAYBOOKS = ("destroy", "migrate_users", "verify")
 
 
 def role_module(role: str) -> ModuleType:
@@ -32,10 +34,23 @@ class Reader:
     def __init__(self, variables: Mapping[str, Any], templar: Any, loader: Any) -> None:
         """Take what an action or lookup plugin has."""
         self.variables = variables
-        self.run = read_run(variables)
+        self.run = read_run(variables, templar.copy_with_new_env(available_variables=variables).template)
         self._templar = templar
-        # Trusted as templates, like the files of any role.
-        self._load = functools.cache(lambda path: loader.load_from_file(str(path), trusted_as_template=True))
+        self._loader = loader
+        # Trusted as templates, like the files of any role. Nothing changes what is loaded, so it needs no copy (`unsafe`).
+        self._load = functools.cache(
+            lambda path: loader.load_from_file(str(path), unsafe=True, trusted_as_template=True)
+        )
+
+    def on(self, host: str) -> Reader:
+        """Return the reader of another host's variables; this one if the inventory does not have the host."""
+        hostvars = self.variables.get("hostvars", {})
+        if host not in hostvars:
+            return self
+        # Not evaluated yet: a variable that nobody reads need not be good.
+        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+        shared = {name: self.variables[name] for name in ("groups", "hostvars") if name in self.variables}
+        return Reader({**raw, **shared, "inventory_hostname": host}, self._templar, self._loader)
 
     def check(self, role: str, problems: list[str] | None = None, query: Query | None = None) -> Check:
         """Return the settings of a role on this host. Problems of their types are added to the list."""
@@ -50,15 +65,29 @@ class Reader:
         settings = read_settings(role, self._load, template, self.variables)
         if problems is not None:
             problems += settings.problems
-        return Check(role, settings.values, self.run, settings.shared_names, query)
+        return Check(role, settings.values, self.run, settings.shared_names, query, self._read)
+
+    def _read(self, path: str) -> bytes:
+        # This encoding has every byte.
+        return self._loader.get_text_file_contents(path, "latin-1").encode("latin-1")
 
 
-def read_run(variables: Mapping[str, Any]) -> Run:
+def decide(reader: Reader, term: str, **arguments: Any) -> Any:
+    """Return what a function, given as `ROLE.FUNCTION` or `PLAYBOOK.FUNCTION`, derives from the settings."""
+    owner, _dot, name = term.partition(".")
+    module = importlib.import_module(f"{PACKAGE}.{owner}") if owner in PLAYBOOKS else role_module(owner)
+    function = getattr(module, name, None)
+    if not callable(function) or name.startswith("_"):
+        raise AnsibleError(f"{owner} has no function {name}.")
+    return function(reader if owner in PLAYBOOKS else reader.check(owner), **arguments)
+
+
+def read_run(variables: Mapping[str, Any], template: Callable[[Any], Any] = lambda value: value) -> Run:
     """Return what the run knows of the inventory and its hosts."""
     groups = {name: list(hosts) for name, hosts in variables.get("groups", {}).items()}
     own = variables.get("inventory_hostname", "")
     hostvars = variables.get("hostvars", {})
-    kube_host = str(variables.get("egi_notebooks_kube_host") or "")
+    kube_host = str(template(variables.get("egi_notebooks_kube_host")) or "")
     run = Run(own, groups, kube_host=kube_host)
     names = [*run.nodes, *run.members("nfs_servers"), kube_host, own]
     hosts = {name: read_host(hostvars[name]) for name in dict.fromkeys(names) if name in hostvars}

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin import is_host_name
+from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import artifact
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must
 
 #: The oldest supported release of each distribution.
@@ -19,9 +21,14 @@ SYSTEMS = {"debian": (13,), "ubuntu": (24, 4)}
 URL = re.compile(r"https?://[^/@\s]+(/\S*)?")
 IMAGE = re.compile(r"[^:@\s]+(:[0-9]+/[^:@\s]+)?:[A-Za-z0-9_][A-Za-z0-9_.-]*")
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+#: A directory below another one, so that nobody's whole disk, /var or /home is deleted by a wrong variable.
 VERSION = re.compile(r"1\.[0-9]+\.[0-9]+")
 #: Kubernetes 1.34 is the oldest that the roles' configuration fits.
 OLDEST_KUBERNETES = (1, 34)
+DOMAIN_RULE = "a fully qualified host name in lowercase, such as notebooks.example.org"
 URL_RULE = "a URL without a login, such as https://mirror.example.org, or empty"
 RESET_ADVICE = "Remove the host from the inventory, or run kubeadm reset on it if nothing there is needed."
 TWIN_ADVICE = {
@@ -200,3 +207,77 @@ def other_cluster_problems(
         rule = f"a host of no cluster, or of the cluster of {' and '.join(masters)}"
     if own["api"]:
         yield f"host is a node of the cluster at {own['api']}; must be {rule}. {RESET_ADVICE}"
+
+
+def domain_problems(check: Check, name: str = "domain") -> Iterator[str]:
+    """Yield a message unless the setting is a public host name."""
+    if not is_host_name(check[name]):
+        yield check.must(name, DOMAIN_RULE)
+
+
+def ca_file_problems(check: Check, name: str = "ca_file") -> Iterator[str]:
+    """Yield a message unless the setting is empty or the absolute path of certificates on the control node."""
+    yield from control_file(check, name, "a file of PEM certificates")
+
+
+def tag_problems(check: Check, name: str, example: str) -> Iterator[str]:
+    """Yield a message unless the setting is the tag of an image."""
+    if not TAG.fullmatch(check[name]):
+        yield check.must(name, f"the tag of an image, such as {example}")
+
+
+def namespace_problems(check: Check, name: str, example: str) -> Iterator[str]:
+    """Yield a message unless the setting is the name of a Kubernetes namespace."""
+    if not NAMESPACE.fullmatch(check[name]):
+        yield check.must(name, f"the name of a namespace, such as {example}")
+
+
+def volume_node_problems(check: Check, name: str) -> Iterator[str]:
+    """Yield a message unless the setting is empty or the host name of a node of the inventory.
+
+    Nothing is known where the run has not reached all nodes; the role compares with the cluster's own nodes later.
+    """
+    known = check.run.known(check.run.nodes)
+    names = sorted(node["nodename"] for node in known.values())
+    if check[name] and names and len(known) == len(check.run.nodes) and check[name] not in names:
+        yield check.must(name, f"the host name of a node ({', '.join(names)}), or empty")
+
+
+def data_path_problems(check: Check, name: str) -> Iterator[str]:
+    """Yield a message unless the setting is a directory that may be deleted with all that is in it.
+
+    It is at least two levels deep, so that a wrong variable deletes no disk, /var or /home.
+    """
+    parts = check[name].rstrip("/").split("/")
+    if len(parts) < 3 or parts[0] or {"", ".", ".."} & set(parts[1:]):
+        rule = "the absolute path of a directory inside another one, without '.' and '..', such as /srv/hub"
+        yield check.must(name, rule, "Everything in it would be deleted.")
+
+
+def kubernetes_version_problems(check: Check) -> Iterator[str]:
+    """Yield a message unless `version` is a version of Kubernetes that the roles support."""
+    if not is_kubernetes_version(check["version"]):
+        yield check.must("version", f"a full version from 1.34 on, such as {artifact('kubeadm')['version']}")
+
+
+def address_problems(check: Check, node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message unless `address` is one of the host's own."""
+    own = [item["address"] for item in node["addresses"]]
+    if check["address"] not in own:
+        rule = f"one of the host's own addresses ({', '.join(own) or 'it has none'})"
+        yield check.must("address", rule, "A floating address is none of them.")
+
+
+def memory_problems(check: Check, node: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yield a message if the host has less than `minimum_memory`, unless kubeadm's check of it may fail."""
+    if node["memory_mb"] < check["minimum_memory"] and not {"Mem", "all"} & set(check["ignore_preflight_errors"]):
+        yield (
+            f"memory is {node['memory_mb']} MB; must be at least {check['minimum_memory']} MB{where} "
+            f"({check.name('minimum_memory')}). For a test bed add Mem to {check.name('ignore_preflight_errors')}."
+        )
+
+
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Tell whether an object of the cluster, such as a node or a pod, is ready."""
+    conditions = item.get("status", {}).get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

@@ -89,7 +89,7 @@ def test_what_the_nfs_server_was_told_is_in_force_though_that_run_was_killed(lab
         "systemctl daemon-reload; systemctl restart nfs-server rpcbind.socket",
     )
     assert "+3" in lab.run("nfs", "cat /proc/fs/nfsd/versions")
-    kill_at("site", task="egi.notebooks.nfs_server : Look for a port mapper")
+    kill_at("site", task="egi.notebooks.nfs_server : Install the NFS server's packages")
     result = playbook("site")
     assert result.status == 0, result.failures
     assert "-3" in lab.run("nfs", "cat /proc/fs/nfsd/versions")

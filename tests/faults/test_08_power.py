@@ -172,7 +172,9 @@ def test_nfs_server_without_its_disk_starts_and_goes_on_when_the_disk_is_back(la
         result = playbook("preflight")
         assert result.status != 0
         (failure,) = result.failures
-        assert re.match(r'nfs.*: nfs_server_disk is "/dev/ubdb", which the machine can\'t read', failure), failure
+        assert re.match(
+            r'nfs.*: nfs_server_disk must be a block device that the host can read .*; got "/dev/ubdb"', failure
+        ), failure
         assert "\n" not in failure
         assert not nfs_listens()
         assert lab.ssh("nfs", "ls -A /srv/homes").stdout == ""

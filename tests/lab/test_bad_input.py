@@ -147,7 +147,7 @@ def test_all_faults_of_all_hosts_are_told_at_once(lab, tmp_path):
         ["edge.lab.test: ", "containerd-2.99.0", "404"],
         ["nfs.lab.test: ", "nfs_server_disk", "/dev/ubda"],
         ["worker.lab.test: ", "port 10248 by ", "is taken"],
-        ["nfs.lab.test: ", "clock is", "s behind the control machine's"],
+        ["nfs.lab.test: ", "clock is", "s behind the control node's"],
     )
     # Whatever Ansible counts as a change.
     for node in NODES:
@@ -202,7 +202,7 @@ def test_machines_of_others_are_refused(others_master, tmp_path):
         ["nfs.lab.test: ", "operating system is debian 11", "Debian from 13"],
         ["nfs.lab.test: ", "swap is on /root/lab.swap", "/etc/rc.local"],
         ["nfs.lab.test: ", "port 8472 (UDP) by python3 is taken"],
-        ["egi_notebooks_pod_cidr", "10.77.0.0/16", "no machine is in"],
+        ["egi_notebooks_pod_cidr", "10.77.0.0/16", "no host is in"],
         ["edge.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
         ["worker.lab.test", "node of the cluster at https://", "the one of nfs.lab.test"],
         ["twin.lab.test: ", "memory is ", "kube_node_minimum_memory, 1000000 MB"],

@@ -95,6 +95,28 @@ def read_check() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def read_reader() -> Callable[..., Any]:
+    """Return a function that gives the reader of a host's variables, as functions of playbooks get it.
+
+    ``read_reader(facts={"a": MACHINE}, groups={"masters": ["a"]}, hostvars={"a": {...}})``: the host is `a` unless
+    `inventory_hostname` says otherwise.
+    """
+
+    def read(facts: dict[str, dict[str, Any]] | None = None, **variables: Any) -> Any:
+        from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import Reader
+
+        site = {"inventory_hostname": "a", "groups": {}} | variables
+        names = [site["inventory_hostname"], *sum(site["groups"].values(), [])]
+        known = {name: {"ansible_facts": {"egi_notebooks_node": node}} for name, node in (facts or {}).items()}
+        given = variables.get("hostvars", {})
+        site["hostvars"] = {name: known.get(name, {}) | given.get(name, {}) for name in [*names, *given]}
+        loader = DataLoader()
+        return Reader(site, Templar(loader=loader, variables=site), loader)
+
+    return read
+
+
+@pytest.fixture(scope="session")
 def role_problems(read_check) -> Callable[..., list[str]]:
     """Return a function that gives all problems of a role, with the arguments of `read_check`."""
 

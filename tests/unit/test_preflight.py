@@ -76,7 +76,7 @@ def say(render_role):
     return call
 
 
-@pytest.mark.parametrize("role", ["kube_node", "kube_master", "kube_worker", "nfs_server"])
+@pytest.mark.parametrize("role", ["kube_node", "kube_master", "kube_worker"])
 def test_a_good_machine_passes(say, role):
     assert say(role) == []
 
@@ -438,125 +438,6 @@ def test_the_edge_s_ports_are_traefik_s(say):
 
 
 @pytest.mark.parametrize(
-    ("facts", "sentence"),
-    [
-        ({"distribution": "rocky"}, "operating system is rocky 13; allowed are"),
-        ({"service_manager": "sysvinit"}, "service manager is sysvinit; allowed is systemd"),
-        ({"clock": MACHINE["clock"] | {"skew": 6}}, "clock is at least 6.0 s ahead of the control"),
-        ({"listeners": [port(2049, "ganesha.nfsd")]}, "port 2049 is taken by ganesha.nfsd; allowed is the kernel's"),
-    ],
-)
-def test_a_bad_nfs_server_is_refused_with_one_sentence(say, facts, sentence):
-    (problem,) = say("nfs_server", facts)
-    assert problem.startswith(sentence)
-
-
-def test_an_nfs_server_in_the_cluster_s_ranges_or_with_a_node_s_identity_is_refused(say):
-    inside = {"addresses": [ETH0 | {"address": "10.244.3.9", "network": "10.244.3.0/24"}]}
-    sentence = "egi_notebooks_pod_cidr is '10.244.0.0/16'; allowed is a network that no machine is in, eth0 is in 10.24"
-    alone = {"inventory_hostname": "d", "others": {}}
-    (problem,) = say("nfs_server", inside, **alone)
-    assert problem.startswith(sentence)
-    assert say("nfs_server", inside, **alone, egi_notebooks_pod_cidr="172.20.0.0/16") == []
-    services = {"egi_notebooks_pod_cidr": "172.20.0.0/16", "egi_notebooks_service_cidr": "10.244.0.0/16"}
-    (problem,) = say("nfs_server", inside, **alone, **services)
-    assert problem.startswith("egi_notebooks_service_cidr is '10.244.0.0/16'; allowed is a network that no machine is")
-    copy = MACHINE | {"nodename": "d", "addresses": [ETH0 | {"mac": "x"}]}
-    (problem,) = say("nfs_server", others={"d": copy}, inventory_hostname="d")
-    assert problem.startswith("machine-id is 1 on a and d; allowed is one of its own for each")
-
-
-def test_of_an_nfs_server_that_is_a_node_the_node_s_checks_tell_it(say):
-    inside = {"addresses": [ETH0 | {"network": "10.244.3.0/24"}]}
-    twin = {"others": {"b": MACHINE | {"addresses": []}}}
-    assert say("nfs_server", inside, **twin) == []
-    assert len(say("kube_node", inside, **twin)) == 3
-
-
-def test_a_disk_that_cannot_be_read_is_told_once(say):
-    failed = {"rc": 1, "stderr": "no such file", "stdout": ""}
-    (problem,) = say("nfs_server", nfs_server_disk="/dev/x", __nfs_server_wipefs=failed)
-    assert problem.startswith('nfs_server_disk is "/dev/x", which the machine can\'t read (no such file); allowed is')
-
-
-def test_an_empty_disk_must_not_hide_homes(say):
-    empty = {"rc": 0, "stdout": ""}
-    at = {"nfs_server_disk": "/dev/vdb", "__nfs_server_wipefs": empty}
-    assert say("nfs_server", **at, __nfs_server_hidden={"stdout": ""}) == []
-    (problem,) = say("nfs_server", **at, __nfs_server_hidden={"stdout": "/srv/homes/anna"})
-    assert problem.startswith('nfs_server_disk is "/dev/vdb", an empty disk, and /srv/homes holds files that it would')
-
-
-def test_an_empty_disk_must_not_take_the_place_of_one_that_is_missing(say):
-    at = {"nfs_server_disk": "/dev/vdb", "__nfs_server_wipefs": {"rc": 0, "stdout": ""}}
-    assert say("nfs_server", **at, __nfs_server_expected={"stdout": "", "rc": 1}) == []
-    (problem,) = say("nfs_server", **at, __nfs_server_expected={"stdout": "UUID=1", "rc": 0})
-    assert problem.startswith('nfs_server_disk is "/dev/vdb", an empty disk, and by /etc/fstab /srv/homes is on UUID=1')
-
-
-@pytest.mark.parametrize(
-    ("label", "said", "unfinished"),
-    [
-        ("egi-homes", ["inprogress = 1", "icount = 0", "ifree = 0"], True),
-        ("egi-homes", ["inprogress = 1", "icount = 64", "ifree = 61"], True),
-        # A copy of a file system with one file, which was interrupted.
-        ("egi-homes", ["inprogress = 1", "icount = 64", "ifree = 60"], False),
-        ("egi-homes", ["inprogress = 0", "icount = 64", "ifree = 61"], False),
-        # xfs_db says nothing.
-        ("egi-homes", [], False),
-        ("others", ["inprogress = 1", "icount = 0", "ifree = 0"], False),
-    ],
-)
-def test_a_file_system_is_made_anew_only_if_that_was_never_finished(render_role, label, said, unfinished):
-    signature = {"type": "xfs", "label": label, "uuid": "1"}
-    looks = {
-        "__nfs_server_wipefs": {"rc": 0, "stdout": json.dumps({"signatures": [signature]})},
-        "__nfs_server_superblock": {"stdout_lines": said},
-    }
-    assert render_role("nfs_server", "__nfs_server_disk_is_unfinished", **looks) is unfinished
-
-
-def test_clients_mount_by_addresses_of_their_own(say):
-    client = MACHINE | {"addresses": [ETH0 | {"address": "192.0.2.12"}]}
-    known = {"b": client, "c": client}
-    names = {"stdout_lines": ["192.0.2.12      STREAM b"]}
-    assert say("nfs_server", others=known, __nfs_server_names=names) == []
-    names = {"stdout_lines": ["203.0.113.7     STREAM b", "192.0.2.12      STREAM c"]}
-    (problem,) = say("nfs_server", others=known, __nfs_server_names=names)
-    assert "203.0.113.7 is the address here and no address of the machine itself" in problem
-    # Of c this run knows nothing.
-    assert say("nfs_server", others={"b": client}, __nfs_server_names=names) == []
-
-
-@pytest.mark.parametrize(
-    ("facts", "leads_to", "sentences"),
-    [
-        ({}, "203.0.113.7", []),
-        ({"egi_notebooks_node": MACHINE}, "192.0.2.11", []),
-        ({"egi_notebooks_node": MACHINE}, "127.0.1.1", []),
-        (
-            {"egi_notebooks_node": MACHINE},
-            "203.0.113.7",
-            ['nfs_volumes_server is "d", which leads to 203.0.113.7 and to no address of d itself; allowed is one by'],
-        ),
-    ],
-)
-def test_users_mount_from_an_address_of_the_nfs_server_s_own(render_role, facts, leads_to, sentences):
-    site = {"groups": GROUPS, "hostvars": {"d": {"ansible_facts": facts}}}
-    answer = {"rc": 0, "stdout_lines": [f"{leads_to}     STREAM d", f"{leads_to}     DGRAM"]}
-    problems = render_role("nfs_volumes", "__nfs_volumes_bad_inputs", **site, __nfs_volumes_lookup=answer)
-    assert len(problems) == len(sentences)
-    assert all(map(str.startswith, problems, sentences))
-
-
-def test_users_mount_from_the_address_that_the_inventory_names(render_role):
-    site = {"groups": GROUPS, "hostvars": {"d": {"kube_node_address": "192.0.2.11"}}}
-    assert render_role("nfs_volumes", "nfs_volumes_server", **site) == "192.0.2.11"
-    assert render_role("nfs_volumes", "nfs_volumes_server", **(site | {"hostvars": {"d": {}}})) == "d"
-    assert render_role("nfs_volumes", "nfs_volumes_server", groups={}, hostvars={}) == ""
-
-
-@pytest.mark.parametrize(
     ("role", "variable"), [("prometheus", "prometheus_node")]
 )
 def test_a_volume_s_node_goes_by_its_host_name(render_role, role, variable):
@@ -597,32 +478,6 @@ def test_the_metrics_node_is_one_and_their_volume_stays(render_role):
     for changed in ({"prometheus_node": "w1"}, {"prometheus_path": "/srv/metrics"}):
         (problem,) = problems(there, **changed)
         assert 'allowed are "w2" and "/var/lib/egi-notebooks/prometheus", where the volume' in problem
-
-
-def test_the_homes_volume_stays_as_it_is(render_role):
-    spec = {"nfs": {"server": "d", "path": "/srv/homes"}, "claimRef": {"namespace": "jupyterhub", "name": "homes"}}
-    volume = {"kind": "PersistentVolume", "spec": spec, "status": {"phase": "Bound"}}
-    claim = {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": "1Ti"}}}}
-
-    def problems(*items, **variables):
-        told = {"stdout": json.dumps({"items": items})}
-        site = {"nfs_volumes_server": "d", "__nfs_volumes_cluster": told} | variables
-        return render_role("nfs_volumes", "__nfs_volumes_moves", **site)
-
-    assert problems() == problems(volume, claim) == problems(volume, claim, nfs_volumes_size="1024Gi") == []
-    (problem,) = problems(volume, claim, nfs_volumes_server="e")
-    assert problem.startswith(
-        'nfs_volumes_server is "e" and nfs_volumes_path is "/srv/homes"; allowed are "d" and "/srv/homes" of the volume'
-    )
-    assert len(problems(volume, egi_notebooks_homes_path="/homes")) == 1
-    (problem,) = problems(volume, claim, nfs_volumes_size="2Ti")
-    assert problem.startswith('nfs_volumes_size is "2Ti"; allowed is "1Ti" of the claim homes, which Kubernetes never')
-    # A claim that is made anew may have another size.
-    assert problems(volume, nfs_volumes_size="2Ti") == []
-    (problem,) = problems(volume, nfs_volumes_namespace="second")
-    assert problem.startswith('nfs_volumes_namespace is "second"; allowed is "jupyterhub", whose claim has the volume')
-    # Nobody has it any more.
-    assert problems(volume | {"status": {"phase": "Released"}}, nfs_volumes_namespace="second") == []
 
 
 def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):

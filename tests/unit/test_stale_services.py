@@ -18,7 +18,6 @@ case $* in
     *) echo "systemctl $*" >&2; exit 9 ;;
 esac
 """
-SETTINGS = "etc/nfs.conf.d/egi-notebooks.conf"
 UNITS = "etc/systemd/system"
 
 
@@ -44,23 +43,6 @@ def stale(render_role, tmp_path):
         return run.stdout.split()
 
     return call
-
-
-@pytest.mark.parametrize(
-    ("files", "running", "seconds", "said"),
-    [
-        ((SETTINGS,), ["nfs-server.service"], -60, ["stale"]),
-        ((SETTINGS,), ["nfs-server.service"], 60, []),
-        # It is started anyway.
-        ((SETTINGS,), [], -60, []),
-        # Dry runs, without the server and with one of somebody else.
-        ((), [], -60, []),
-        ((), ["nfs-server.service"], -60, ["stale"]),
-    ],
-)
-def test_an_nfs_server_older_than_its_settings_is_found(stale, files, running, seconds, said):
-    started = time.time() + seconds
-    assert stale("nfs_server", "stale_server.sh.j2", *files, running=running, started=started) == said
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who would move from a plain to a short user name, and the move of one of them in the hub.
+"""Migration of users from plain to short names, in the hub.
 
-    python3 egi_notebooks_users.py report           who moves, and who stays and why
-    python3 egi_notebooks_users.py check OLD NEW    refuse while the user has a server
-    python3 egi_notebooks_users.py rename OLD NEW   may be repeated: an answer can get lost
-    python3 egi_notebooks_users.py which OLD NEW    the name in force
+    python3 egi_notebooks_users.py report           print who can be renamed, and who cannot and why
+    python3 egi_notebooks_users.py check OLD NEW    fail while the user has a server
+    python3 egi_notebooks_users.py rename OLD NEW   rename, and succeed again if that is done
+    python3 egi_notebooks_users.py which OLD NEW    print the name that the user has now
 
-Runs in the hub's pod, called by the playbook egi.notebooks.migrate_users. It goes through the running hub's own API: a
-hub that is awake holds its users in memory, so nobody else may write to its database. The token is that of a service
-which the hub has as long as ``user_names`` is ``preferred_username``.
+The playbook egi.notebooks.migrate_users runs it in the hub's pod. It uses the API of the running hub, which holds its
+users in memory, so nobody else may write to its database. The token is that of a service which the hub has as long as
+``user_names`` is ``preferred_username``.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Hub:
 
     def __init__(self, url: str, token: str) -> None:
         self.url, self.token = url, token
-        # Whatever proxy the pod's environment names.
-        self.direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        # Without the proxy of the pod's environment.
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def request(self, method: str, path: str, body: Any = None) -> Any:
         """Return the hub's answer."""
         request = urllib.request.Request(  # noqa: S310 (http, inside of the pod)
             f"{self.url}/{path}",
@@ -47,31 +47,31 @@ class Hub:
             headers={"Authorization": f"token {self.token}"},
             data=None if body is None else json.dumps(body).encode(),
         )
-        with self.direct.open(request, timeout=60) as answer:
+        with self.opener.open(request, timeout=60) as answer:
             return json.load(answer)
 
     def users(self) -> list[dict[str, Any]]:
-        """Return all users, each with what is known of their login."""
+        """Return all users with the state of their last login."""
         found: list[dict[str, Any]] = []
-        while page := self.ask("GET", f"users?limit=100&offset={len(found)}"):
+        while page := self.request("GET", f"users?limit=100&offset={len(found)}"):
             found += page
-        return [self.ask("GET", path_of(user["name"])) for user in found]
+        return [self.request("GET", path_of(user["name"])) for user in found]
 
     def user(self, name: str) -> dict[str, Any] | None:
-        """Return one user, if there is one of this name."""
+        """Return the user of a name, or nothing."""
         try:
-            return self.ask("GET", path_of(name))
+            return self.request("GET", path_of(name))
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
             return None
 
     def which(self, old: str, new: str) -> str:
-        """Return a user's name in force. Nobody but the one who is renamed ever has the new name."""
+        """Return the name that a user has now. Nobody else ever has the new name."""
         return new if self.user(new) else old
 
     def check(self, old: str, new: str) -> None:
-        """Refuse to rename a user who has started a server since the report: it would lose its home."""
+        """Fail if a user has started a server since the report: it would lose its home."""
         if has_server(self.user(old) or {}):
             sys.exit(f"{old} has a server, which must be stopped first")
 
@@ -79,21 +79,21 @@ class Hub:
         """Rename a user, unless that is done already."""
         if self.which(old, new) == old:
             self.check(old, new)
-            self.ask("PATCH", path_of(old), {"name": new})
+            self.request("PATCH", path_of(old), {"name": new})
 
 
 def path_of(name: str) -> str:
-    """Return where the hub has a user."""
+    """Return the path of a user in the API."""
     return f"users/{quote(name, safe='')}"
 
 
 def has_server(user: dict[str, Any]) -> bool:
-    """Whether a user has a server that runs, starts or stops."""
+    """Return whether a user has a server that runs, starts or stops."""
     return bool(user.get("server") or user.get("servers") or user.get("pending"))
 
 
 def report(users: list[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
-    """Return who can move and to which name, and who can't and why."""
+    """Return who can be renamed and to what, and who cannot and why."""
     plain = [user for user in users if not rules.SHORT_NAME.fullmatch(user["name"])]
     names = {user["name"] for user in users}
     targets = {user["name"]: _target(user) for user in plain}
@@ -102,7 +102,7 @@ def report(users: list[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
     for user in plain:
         name, target = user["name"], targets[user["name"]]
         if target is None:
-            why = "has not logged in since the hub asks for identifiers"
+            why = "has not logged in since the hub requests identifiers"
         elif has_server(user):
             why = "has a server, which must be stopped first"
         elif target in names:
@@ -132,15 +132,15 @@ def _target(user: dict[str, Any]) -> str | None:
 
 
 def _person(user: dict[str, Any]) -> str:
-    """Return who it was that logged in by this name, for an operator to judge."""
+    """Return who logged in by this name, for an operator to judge."""
     userinfo = user["auth_state"]["oauth_user"]
     return f"{rules.display_name(userinfo) or 'no name'}, {rules.line(userinfo, 'email') or 'no e-mail address'}"
 
 
 def main(command: str, *names: str) -> None:
-    """Do what the command line says."""
+    """Run a command."""
     if not TOKEN.exists():
-        sys.exit("The hub gives its users short names already: jupyterhub_oauth.user_names is not preferred_username.")
+        sys.exit("jupyterhub_oauth.user_names must be preferred_username; the hub gives its users short names already.")
     hub = Hub(API, TOKEN.read_text().strip())
     if command == "report":
         print(json.dumps(report(hub.users())))
@@ -151,11 +151,11 @@ def main(command: str, *names: str) -> None:
     elif command == "which":
         print(hub.which(*names))
     else:
-        sys.exit(f"unknown command {command!r}; known are report, check, rename, which")
+        sys.exit(f"The command must be one of report, check, rename, which; got {command!r}.")
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except urllib.error.HTTPError as error:
-        sys.exit(f"the hub answers {error.code}: {error.read().decode(errors='replace')[:500]}")
+        sys.exit(f"The hub's API answers {error.code}: {error.read().decode(errors='replace')[:500]}")

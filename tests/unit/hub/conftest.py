@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the hub's modules share: the modules as the hub imports them."""
+"""Fixtures of the hub's modules, imported as the hub imports them."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def hub(root, tmp_path_factory) -> Iterator[SimpleNamespace]:
-    """The modules under the names that the role mounts, all in one folder."""
+    """All modules, by the names without egi_notebooks_, from one folder with the names that the role mounts."""
     folder = tmp_path_factory.mktemp("hub")
     (folder / "egi_notebooks_entitlement.py").symlink_to(root / "plugins/module_utils/entitlement.py")
     for path in (root / "roles/jupyterhub/files").glob("*.py"):
         (folder / path.name).symlink_to(path)
     sys.path.insert(0, str(folder))
-    names = ("entitlement", "rules", "servers", "login", "users", "hub")
+    names = [path.stem.removeprefix("egi_notebooks_") for path in folder.iterdir()]
     modules: dict[str, ModuleType] = {name: importlib.import_module(f"egi_notebooks_{name}") for name in names}
     yield SimpleNamespace(**modules)
     sys.path.remove(str(folder))
@@ -50,7 +50,7 @@ def hub(root, tmp_path_factory) -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def configured(hub, monkeypatch):
-    """A function that configures a hub as the chart does, with changed settings of the login."""
+    """A function that configures a hub as the chart does, with changed login settings."""
     monkeypatch.setattr(kubespawner.spawner, "load_config", lambda **_: None)
     # Configuring changes these for the whole process.
     monkeypatch.setattr(MetricsHandler, "authenticate_prometheus", MetricsHandler.authenticate_prometheus)

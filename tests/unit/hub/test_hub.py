@@ -71,7 +71,11 @@ def test_the_hub_watches_its_pods_however_long_the_api_is_away(monkeypatch):
 def test_what_a_site_shows_on_pages_is_kept(hub, config):
     site = Config(EgiNotebooks=config.EgiNotebooks, JupyterHub={"template_vars": {"announcement": "x"}})
     hub.hub.configure(site)
-    assert site.JupyterHub.template_vars == {"announcement": "x", "display_name": hub.hub.display_name}
+    assert site.JupyterHub.template_vars == {
+        "announcement": "x",
+        "display_name": hub.hub.display_name,
+        "site": config.EgiNotebooks.site,
+    }
 
 
 def test_profiles_of_two_places_are_refused(hub, configured):

@@ -69,7 +69,7 @@ def api(hub):
     class Api(hub.users.Hub):
         loses = False
 
-        def ask(self, method, path, body=None):
+        def request(self, method, path, body=None):
             name = path.removeprefix("users/")
             if name not in self.users:
                 raise urllib.error.HTTPError(path, 404, "Not Found", Message(), io.BytesIO())
@@ -97,9 +97,9 @@ def test_a_rename_whose_answer_got_lost_may_be_repeated(api):
 @pytest.mark.parametrize("busy", [{"server": "/user/marta/"}, {"servers": {"": {"pending": "spawn"}}}])
 def test_nobody_is_renamed_under_their_server(api, busy):
     api.users["marta"] |= busy
-    for ask in (api.check, api.rename):
+    for command in (api.check, api.rename):
         with pytest.raises(SystemExit, match="marta has a server"):
-            ask("marta", "egim")
+            command("marta", "egim")
     assert list(api.users) == ["marta"]
 
 

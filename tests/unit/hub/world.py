@@ -1,18 +1,20 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real hub in this process, without cluster and proxy, and a Check-in that says what a test wants."""
+"""A real hub in this process, without cluster and proxy, and a Check-in with the answers that a test wants."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
+import jwt
 from jupyterhub import crypto
 from jupyterhub.app import JupyterHub
 from jupyterhub.proxy import Proxy
@@ -39,8 +41,15 @@ class Checkin:
         #: What each endpoint answers in place of its own answer.
         self.broken: dict[str, int] = {}
         self.error = "invalid_grant"
-        #: The refresh tokens that are good for one more use, if they are for one use alone.
+        #: The refresh tokens that can be used once more, if they are for one use.
         self.unspent: set[str] | None = None
+        #: Other values in the answer of the token endpoint, or another body; ``...`` leaves a value out.
+        self.token_changes: dict[str, Any] = {}
+        self.token_body: bytes | None = None
+        #: Other claims in ID tokens.
+        self.id_changes: dict[str, Any] = {}
+        #: Scopes that are not granted.
+        self.withdrawn: set[str] = set()
         self.port = random_port()
         self.server: HTTPServer | None = None
 
@@ -59,13 +68,32 @@ class Checkin:
         if self.unspent is not None:
             refresh_token += f"-{len(self.tokens)}"
             self.unspent.add(refresh_token)
-        return {
+        answer = {
             "access_token": token,
             "token_type": "Bearer",
             "refresh_token": refresh_token,
-            "id_token": f"id-{login}",
+            "id_token": self.id_token(login),
             "expires_in": self.lifetime,
-        }
+        } | self.token_changes
+        return {name: value for name, value in answer.items() if value is not ...}
+
+    def id_token(self, login: str) -> str:
+        claims = {
+            "iss": f"http://127.0.0.1:{self.port}",
+            "sub": f"sub-{login}",
+            "aud": "egi-notebooks",
+            "exp": int(time.time()) + 300,
+        } | self.id_changes
+        return jwt.encode({name: value for name, value in claims.items() if value is not ...}, "k" * 32)
+
+    def userinfo(self, token: str) -> Any:
+        person, login = self.people[self.tokens[token]], self.tokens[token]
+        # People may be anything, not only a mapping.
+        return {"sub": f"sub-{login}"} | person if isinstance(person, dict) else person
+
+    @property
+    def revoked(self) -> list[str]:
+        return [form["token"] for kind, form in self.asked if kind == "revoke"]
 
 
 class Answer(web.RequestHandler):
@@ -85,14 +113,23 @@ class Answer(web.RequestHandler):
             token = self.request.headers["Authorization"].removeprefix("Bearer ")
             if token not in self.checkin.tokens:
                 raise web.HTTPError(401)
-            # People may be anything, not only a mapping.
-            self.finish(json.dumps(self.checkin.people[self.checkin.tokens[token]]).encode())
+            self.finish(json.dumps(self.checkin.userinfo(token)).encode())
         else:
             self.finish({})
 
     def post(self) -> None:
         form = {key: values[0].decode() for key, values in self.request.body_arguments.items()}
+        if self.request.path == f"{PROTOCOL}/revoke":
+            self.checkin.asked.append(("revoke", form))
+            return
         self.checkin.asked.append((form["grant_type"], form))
+        if self.checkin.withdrawn & set(form.get("scope", "").split()):
+            self.set_status(400)
+            self.finish({"error": "invalid_scope"})
+            return
+        if self.checkin.token_body is not None:
+            self.finish(self.checkin.token_body)
+            return
         spent = form.get("refresh_token")
         if spent and self.checkin.unspent is not None:
             if spent not in self.checkin.unspent:
@@ -104,7 +141,7 @@ class Answer(web.RequestHandler):
 
 
 class NoProxy(Proxy):
-    """Remembers routes, and leads nobody anywhere."""
+    """Remembers routes."""
 
     async def start(self) -> None: ...
 
@@ -122,7 +159,7 @@ class NoProxy(Proxy):
 
 
 class NoServer(Spawner):
-    """A user's server that is there when it is told to be; what answers in its place is Check-in."""
+    """A user's server that runs when it is started; Check-in answers in its place."""
 
     port_of_all = 0
     runs = False
@@ -139,7 +176,7 @@ class NoServer(Spawner):
 
 
 class Browser:
-    """A person's browser, which follows no redirect unasked."""
+    """A person's browser, which follows no redirect by itself."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -171,7 +208,7 @@ Scenario = Callable[[SimpleNamespace], Awaitable[None]]
 
 
 def play(config: Config, templates: str, folder: str, scenario: Scenario) -> None:
-    """Start a hub and a Check-in, and see what happens."""
+    """Run a scenario with a hub and a Check-in."""
 
     async def run() -> None:
         checkin = Checkin()
@@ -184,7 +221,7 @@ def play(config: Config, templates: str, folder: str, scenario: Scenario) -> Non
             + urlsplit(config.GenericOAuthenticator.logout_redirect_url).query,
             client_secret="s",
         )
-        config.CryptKeeper.keys = ["ab" * 32]
+        config.CryptKeeper.setdefault("keys", ["ab" * 32])
         NoServer.port_of_all = checkin.port
         config.JupyterHub.update(
             bind_url=f"http://127.0.0.1:{port}",
@@ -204,7 +241,7 @@ def play(config: Config, templates: str, folder: str, scenario: Scenario) -> Non
         await app.start()
         try:
             browser = lambda: Browser(f"http://127.0.0.1:{port}")  # noqa: E731 (a person opens a browser)
-            await scenario(SimpleNamespace(app=app, checkin=checkin, login=app.authenticator, browser=browser))
+            await scenario(SimpleNamespace(app=app, checkin=checkin, authenticator=app.authenticator, browser=browser))
         finally:
             checkin.close()
             app.http_server.stop()

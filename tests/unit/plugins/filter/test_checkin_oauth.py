@@ -17,6 +17,14 @@ from traitlets.config import Config
 
 from ansible_collections.egi.notebooks.plugins.filter import checkin_oauth as plugin
 from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth import checkin_oauth
+from ansible_collections.egi.notebooks.plugins.module_utils import checkin, checkin_login, checkin_site
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin import SettingsError, is_host_name
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin_login import (
+    login_problems,
+    values_problems,
+    vo_problems,
+)
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin_site import read_logo
 
 LEAST = {
     "environment": "production",
@@ -45,7 +53,7 @@ def test_the_least_settings_make_a_whole_login():
             "token_url": "https://aai.egi.eu/auth/realms/egi/protocol/openid-connect/token",
             "userdata_url": "https://aai.egi.eu/auth/realms/egi/protocol/openid-connect/userinfo",
             "logout_redirect_url": "https://aai.egi.eu/auth/realms/egi/protocol/openid-connect/logout?client_id=egi-notebooks",
-            "scope": ["openid", "profile", "email", "voperson_id", "entitlements", "eduperson_entitlement"],
+            "scope": ["openid", "profile", "email", "voperson_id", "entitlements"],
             "manage_groups": True,
             "any_allow_config": True,
             "enable_auth_state": True,
@@ -62,9 +70,12 @@ def test_the_least_settings_make_a_whole_login():
             "vos": [
                 {
                     "name": "vo.notebooks.egi.eu",
+                    "group": "vo.notebooks.egi.eu",
                     "groups": ["vo.notebooks.egi.eu"],
                     "admin_groups": [],
                     "assurance": [],
+                    "requirement": "",
+                    "enrolment_url": "https://aai.egi.eu/auth/realms/id/account/#/enroll?groupPath=/vo.notebooks.egi.eu",
                     "profiles": [],
                 }
             ],
@@ -72,6 +83,7 @@ def test_the_least_settings_make_a_whole_login():
             "grace_seconds": 600,
             "absence_seconds": 43200,
             "access_token_file": False,
+            "site": {"name": "EGI Notebooks", "logo": "", "welcome": [], "links": [], "support": ""},
         },
     }
 
@@ -132,7 +144,7 @@ def test_groups_and_roles_narrow_a_vo_and_the_order_is_kept():
     assert "vo.b (group training/2026 or staff, role a or b) at https://" in refusal
 
 
-def test_an_assurance_is_asked_for_by_its_scope():
+def test_an_assurance_adds_its_scope():
     vos = [{"name": "vo", "assurance": ["https://aai.egi.eu/LoA#High"]}]
     assert "eduperson_assurance" not in authenticator()["scope"]
     assert authenticator(vos=vos)["scope"][-1] == "eduperson_assurance"
@@ -163,74 +175,250 @@ def test_optional_settings():
     )
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"isuer": "x"}, "settings: unknown key 'isuer'; did you mean 'issuer'?"),
-        ({"colour": "x"}, "settings: unknown key 'colour'; known are environment, issuer, client_id"),
-        ({"client_secret": "hush"}, "settings: unknown key 'client_secret'; the secret never stands in"),
-        ({"vos": ...}, "vos is None; allowed is a list of one VO or more"),
-        ({"vos": []}, "vos is []; allowed is a list of one VO or more"),
-        ({"vos": "vo.notebooks.egi.eu"}, "vos is 'vo.notebooks.egi.eu'; allowed is a list"),
-        ({"vos": [""]}, "vos[0].name is ''; allowed is the VO's own name"),
-        ({"vos": ["a", "urn:mace:egi.eu:group:vo"]}, "vos[1].name is 'urn:mace:egi.eu:group:vo'; allowed is the VO's"),
-        ({"vos": [3]}, "vos[0] is 3; allowed is a VO's name or a mapping of name, groups, roles"),
-        ({"admin": []}, "settings: unknown key 'admin'; the roles that make an admin are a VO's own now"),
-        (
-            {"username_claim": "sub"},
-            "settings: unknown key 'username_claim'; what users are called after is user_names",
-        ),
-        ({"user_names": "sub"}, "user_names is 'sub'; allowed are voperson_id, preferred_username"),
-        ({"recheck_seconds": 5}, "recheck_seconds is 5; allowed is a whole number of seconds, at least 10"),
-        ({"grace_seconds": True}, "grace_seconds is True; allowed is a whole number of seconds, at least 0"),
-        ({"absence_seconds": "12h"}, "absence_seconds is '12h'; allowed is a whole number of seconds, at least 0"),
-        ({"access_token_file": True}, "access_token_file is True and offline_access is False; allowed is both"),
-        ({"vos": [{"name": "vo", "role": ["x"]}]}, "vos[0]: unknown key 'role'; did you mean 'roles'?"),
-        ({"vos": [{"name": "vo", "roles": "x"}]}, "vos[0].roles is 'x'; allowed is a list of texts"),
-        ({"vos": [{"name": "vo", "groups": ["a//b"]}]}, "vos[0] is"),
-        ({"vos": [{"name": "v" * 300}]}, "allowed are at most 255 characters"),
-        ({"environment": "prod"}, "environment is 'prod'; allowed are production, demo, development"),
-        ({"environment": ...}, "environment is None and issuer is None; allowed is one of them"),
-        (
-            {"issuer": "https://x.org/realms/egi"},
-            "environment is 'production' and issuer is 'https://x.org/realms/egi'",
-        ),
-        ({"environment": ..., "issuer": "http://x.org/realms/egi"}, "issuer is 'http://x.org/realms/egi'; allowed"),
-        ({"environment": ..., "issuer": "https://x.org/?a"}, "issuer is 'https://x.org/?a'; allowed is an address"),
-        ({"environment": ..., "issuer": "https://u:p@x.org/"}, "issuer is 'https://u:p@x.org/'; allowed is an https"),
-        ({"environment": ..., "issuer": "https://[x"}, "issuer is 'https://[x'; allowed is an https"),
-        ({"client_id": ""}, "client_id is ''; allowed is a text of one line"),
-        ({"client_id": "a\nb"}, "client_id is 'a\\nb'; allowed is a text of one line"),
-        ({"domain": "https://n.example.org"}, "domain is 'https://n.example.org'; allowed is a full host name"),
-        ({"domain": "localhost"}, "domain is 'localhost'; allowed is a full host name"),
-        ({"domain": ...}, "domain is None and callback_url is None; allowed is one of them"),
-        (
-            {"domain": ..., "callback_url": "http://n.example.org/hub/oauth_callback"},
-            "callback_url is 'http://n.example.org/hub/oauth_callback'; allowed is an https:// address",
-        ),
-        ({"domain": ..., "callback_url": "https://n.example.org/"}, "allowed is an address that ends in /hub/oauth"),
-        ({"scopes": ["profile"]}, "scopes is ['profile']; allowed is a list of words with openid among them"),
-        ({"scopes": "openid"}, "scopes is 'openid'; allowed is a list of texts"),
-        ({"pkce": "no"}, "pkce is 'no'; allowed is true or false"),
-        ({"ca_file": "ca.crt"}, "ca_file is 'ca.crt'; allowed is an absolute path"),
-        ({"namespaces": ["egi.eu"]}, "namespaces has 'egi.eu'; allowed are URNs"),
-        ({"enrolment_url": "http://x.org"}, "enrolment_url is 'http://x.org'; allowed is an https:// address"),
-        ({"post_logout_redirect_url": "/"}, "post_logout_redirect_url is '/'; allowed is an https:// address"),
-    ],
-)
-def test_bad_settings_are_refused_with_one_line(changes, message):
+BAD_SETTINGS = [
+    ({"isuer": "x"}, "settings: each key must be one of environment, issuer", 'got "isuer". Did you mean issuer?'),
+    ({"colour": "x"}, "settings: each key must be one of environment, issuer, client_id", 'got "colour".'),
+    ({"client_secret": "hush"}, "client_secret must not be given: the hub reads the secret from its environment"),
+    ({"vos": ...}, "vos must be a list of at least one VO, such as [vo.notebooks.egi.eu]; got null."),
+    ({"vos": []}, "vos must be a list of at least one VO, such as [vo.notebooks.egi.eu]; got []."),
+    ({"vos": "vo.notebooks.egi.eu"}, "vos must be a list of at least one VO", 'got "vo.notebooks.egi.eu".'),
+    ({"vos": [""]}, 'vos[0].name must be the name of a VO, such as vo.notebooks.egi.eu, and no entitlement; got "".'),
+    ({"vos": ["a", "urn:mace:egi.eu:group:vo"]}, "vos[1].name must be", 'got "urn:mace:egi.eu:group:vo".'),
+    ({"vos": [3]}, "vos[0] must be the name of a VO or a mapping of name, namespace, groups, roles", "got 3."),
+    ({"admin": []}, "settings: each key must be one of", 'got "admin".'),
+    ({"username_claim": "sub"}, "settings: each key must be one of", 'got "username_claim".'),
+    ({"user_names": "sub"}, 'user_names must be one of voperson_id, preferred_username; got "sub".'),
+    ({"recheck_seconds": 5}, "recheck_seconds must be a whole number of seconds, at least 10; got 5."),
+    ({"grace_seconds": True}, "grace_seconds must be a whole number of seconds, at least 0; got true."),
+    ({"absence_seconds": "12h"}, 'absence_seconds must be a whole number of seconds, at least 0; got "12h".'),
+    ({"access_token_file": True}, "offline_access must be true where access_token_file is true; got false."),
+    ({"vos": [{"name": "vo", "role": ["x"]}]}, "vos[0]: each key must be one of", 'got "role". Did you mean roles?'),
+    ({"vos": [{"name": "vo", "roles": "x"}]}, 'vos[0].roles must be a list of texts; got "x".'),
+    ({"vos": [{"name": "vo", "groups": ["a//b"]}]}, "vos[0].groups must be names of groups", 'got ["a//b"].'),
+    ({"vos": [{"name": "v" * 300}]}, "vos[0]: names of groups must be at most 255 characters long; got"),
+    ({"vos": [{"name": "vo", "namespace": "urn:x:y"}]}, "vos[0].namespace must be one of the trusted namespaces"),
+    ({"vos": [{"name": "vo", "roles": ["role=x"]}]}, "vos[0].roles must be the name of a role", "without role=; got"),
+    ({"vos": [{"name": "vo", "admin": ["Role=x"]}]}, "vos[0].admin must be the name of a role, such as vm_operator,"),
+    ({"vos": [{"name": "vo", "groups": ["a:role=x"]}]}, "vos[0].groups must be", "Write a role to roles."),
+    ({"environment": "prod"}, 'environment must be one of production, demo, development; got "prod".'),
+    ({"environment": ...}, "Exactly one of environment and issuer must be given", "got null and null."),
+    ({"issuer": "https://x.org/realms/egi"}, 'got "production" and "https://x.org/realms/egi".'),
+    ({"environment": ..., "issuer": "http://x.org/realms/egi"}, 'got "http://x.org/realms/egi".'),
+    ({"environment": ..., "issuer": "https://x.org/?a"}, "issuer must be a URL without '?' and '#'; got"),
+    ({"environment": ..., "issuer": "https://u:hush@x.org/"}, "issuer must be an https:// URL", "https://***@x.org/"),
+    ({"environment": ..., "issuer": "https://[x"}, "issuer must be an https:// URL"),
+    ({"client_id": ""}, 'client_id must be a text of one line; got "".'),
+    ({"client_id": "a\nb"}, 'client_id must be a text of one line; got "a\\nb".'),
+    ({"domain": "https://n.example.org"}, "domain must be a fully qualified host name in lowercase, such as"),
+    ({"domain": "localhost"}, 'got "localhost".'),
+    ({"domain": "n.example.org\n"}, "domain must be a fully qualified host name in lowercase"),
+    ({"domain": ...}, "Exactly one of domain and callback_url must be given", "got null and null."),
+    (
+        {"domain": ..., "callback_url": "http://n.example.org/hub/oauth_callback"},
+        "callback_url must be an https:// URL",
+    ),
+    ({"domain": ..., "callback_url": "https://n.example.org/"}, "callback_url must be a URL that ends in /hub/oauth"),
+    ({"scopes": ["profile"]}, 'scopes must be a list of words with openid among them; got ["profile"].'),
+    ({"scopes": "openid"}, 'scopes must be a list of texts; got "openid".'),
+    ({"pkce": "no"}, 'pkce must be true or false; got "no".'),
+    ({"ca_file": "ca.crt"}, 'ca_file must be an absolute path in the hub\'s container; got "ca.crt".'),
+    ({"namespaces": ["egi.eu"]}, "namespaces must be a list of URNs such as urn:mace:egi.eu", 'got "egi.eu".'),
+    ({"namespaces": ["urn:mace:egi.eu:group:vo"]}, "namespaces must be a list of URNs", "without groups; got"),
+    ({"enrolment_url": "http://x.org"}, "enrolment_url must be an https:// URL"),
+    ({"post_logout_redirect_url": "/"}, "post_logout_redirect_url must be an https:// URL"),
+    ({"site": "x"}, 'site must be a mapping of name, logo, welcome, links, support; got "x".'),
+    ({"site": {"title": "x"}}, "site: each key must be one of name, logo, welcome, links, support; got"),
+    ({"site": {"name": ""}}, "site.name must be a text of one line"),
+    ({"site": {"logo": "https://x.org/logo.png"}}, "site.logo must be a data: URL of an SVG, PNG, JPEG or WebP image"),
+    ({"site": {"logo": "data:image/png;base64," + "A" * 140_000}}, "of at most 100 kB; got"),
+    ({"site": {"welcome": "x" * 2001}}, "site.welcome must be a text of at most 2000 characters"),
+    ({"site": {"links": {"a": "b"}}}, "site.links must be a list of mappings of title, url"),
+    ({"site": {"links": [{"title": "a", "url": "javascript:alert(1)"}]}}, "site.links[0].url must be an https:// URL"),
+    ({"site": {"support": "javascript:alert(1)"}}, "site.support must be an https:// URL or an e-mail address"),
+]
+
+
+@pytest.mark.parametrize(("changes", "messages"), [(changes, messages) for changes, *messages in BAD_SETTINGS])
+def test_bad_settings_are_refused_with_one_line(changes, messages):
     with pytest.raises(AnsibleFilterError) as refused:
         checkin_oauth(settings(**changes))
-    assert message in str(refused.value)
+    for message in messages:
+        assert message in str(refused.value)
     assert str(refused.value).startswith("checkin_oauth: ")
     assert "\n" not in str(refused.value)
     assert "hush" not in str(refused.value)
+    assert len(str(refused.value)) < 700
 
 
 @pytest.mark.parametrize("given", [None, [], "production", 3])
 def test_settings_must_be_a_mapping(given):
-    with pytest.raises(AnsibleFilterError, match="allowed is a mapping"):
+    with pytest.raises(AnsibleFilterError, match=r"settings must be a mapping of environment, .*; got "):
         checkin_oauth(given)
+
+
+def test_all_problems_are_reported_at_once_under_the_names_of_their_variables():
+    bad = settings(
+        environment="prod",
+        client_id="",
+        pkce=1,
+        domain="x",
+        vos=["a b", {"name": "vo", "roles": "x", "limits": {"cpu": 0, "gpu": -1}, "storage": 3}, "vo.good"],
+    )
+    problems = login_problems(bad, "jupyterhub_oauth.", {"vos": "egi_notebooks_vos", "domain": "egi_notebooks_domain"})
+    assert [problem.partition(" must be ")[0] for problem in problems] == [
+        "jupyterhub_oauth.environment",
+        "egi_notebooks_domain",
+        "jupyterhub_oauth.client_id",
+        "egi_notebooks_vos[0].name",
+        "egi_notebooks_vos[1].roles",
+        "egi_notebooks_vos[1].limits.cpu",
+        "egi_notebooks_vos[1].limits.gpu",
+        "egi_notebooks_vos[1].storage",
+        "jupyterhub_oauth.pkce",
+    ]
+    assert vo_problems("egi_notebooks_vos", bad["vos"]) == problems[3:8]
+    with pytest.raises(AnsibleFilterError) as refused:
+        checkin_oauth(bad)
+    assert len(str(refused.value).splitlines()) == len(problems)
+
+
+def test_good_settings_have_no_problem():
+    assert login_problems(LEAST) == vo_problems("vos", ["vo"]) == []
+    assert login_problems(3, "jupyterhub_oauth.")[0].startswith("jupyterhub_oauth must be a mapping of")
+
+
+def test_a_vo_may_be_of_another_namespace_which_its_groups_are_told_by():
+    made = checkin_oauth(
+        settings(
+            namespaces=["urn:mace:egi.eu:", "urn:geant:Example.org:group:"],
+            vos=["vo", {"name": "vo", "namespace": "urn:geant:example.org", "groups": ["a"], "admin": ["boss"]}],
+        )
+    )["EgiNotebooks"]
+    assert [(vo["group"], vo["groups"], vo["admin_groups"]) for vo in made["vos"]] == [
+        ("vo", ["vo"], []),
+        (
+            "urn:geant:example.org:vo",
+            ["urn:geant:example.org:vo/a", "urn:geant:example.org:vo/a:role=boss"],
+            ["urn:geant:example.org:vo/a:role=boss"],
+        ),
+    ]
+
+
+def test_pages_have_the_site_s_texts():
+    assert checkin_oauth(LEAST)["EgiNotebooks"]["site"]["name"] == "EGI Notebooks"
+    given = {
+        "name": " Notebooks of Example ",
+        "logo": "data:image/png;base64,iVBORw0KGgo=",
+        "welcome": "One\nline.\n\n\nTwo <b>.\n",
+        "links": [{"title": "Terms of use", "url": "https://example.org/terms"}],
+        "support": "help@example.org",
+    }
+    assert checkin_oauth(settings(site=given))["EgiNotebooks"]["site"] == {
+        "name": "Notebooks of Example",
+        "logo": "data:image/png;base64,iVBORw0KGgo=",
+        "welcome": ["One line.", "Two <b>."],
+        "links": given["links"],
+        "support": {"text": "help@example.org", "url": "mailto:help@example.org"},
+    }
+    linked = checkin_oauth(settings(site={"support": "https://example.org/help"}))["EgiNotebooks"]["site"]["support"]
+    assert linked == {"text": "https://example.org/help", "url": "https://example.org/help"}
+
+
+def test_a_logo_is_read_from_the_control_node(tmp_path):
+    (tmp_path / "logo.SVG").write_text("<svg/>")
+    assert read_logo("jupyterhub_site.logo", str(tmp_path / "logo.SVG")) == "data:image/svg+xml;base64,PHN2Zy8+"
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "big.png").write_bytes(b"x" * 100_001)
+    for name, message in (
+        ("gone.png", "No such file"),
+        ("logo.gif", r"must be the absolute path of a file with one of the endings \.svg"),
+        ("empty.png", "has 0 bytes; must have 1 to 100000 bytes"),
+        ("big.png", "has 100001 bytes"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            read_logo("jupyterhub_site.logo", str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("section", "traits", "message"),
+    [
+        ("Authenticator", {"allow_all": True}, "Authenticator.allow_all must be false; got true. Remove it."),
+        ("GenericOAuthenticator", {"allow_all": "false"}, 'allow_all must be false; got "false".'),
+        ("OAuthenticator", {"allow_existing_users": True}, "allow_existing_users must be false; got true."),
+        ("Authenticator", {"refresh_pre_spawn": False}, "refresh_pre_spawn must be true; got false."),
+        (
+            "CheckinAuthenticator",
+            {"auth_refresh_age": 0},
+            "auth_refresh_age must be at least 10; got 0. Set recheck_sec",
+        ),
+        ("Authenticator", {"auth_refresh_age": None}, "auth_refresh_age must be at least 10; got null."),
+        ("Authenticator", {"auth_refresh_age": True}, "auth_refresh_age must be at least 10; got true."),
+        ("GenericOAuthenticator", {"enable_auth_state": False}, "enable_auth_state must be true; got false."),
+        ("GenericOAuthenticator", {"manage_groups": None}, "manage_groups must be true; got null."),
+        ("GenericOAuthenticator", {"validate_server_cert": False}, "validate_server_cert must be true; got false."),
+        ("GenericOAuthenticator", {"userdata_from_id_token": True}, "userdata_from_id_token must be false; got true."),
+        ("GenericOAuthenticator", {"admin_groups": ["vo"]}, 'admin_groups must be []; got ["vo"]. Give admin roles to'),
+        ("JupyterHub", {"authenticator_class": "dummy"}, 'authenticator_class must be generic-oauth; got "dummy".'),
+        (
+            "EgiNotebooks",
+            {"namespaces": []},
+            "EgiNotebooks must not be given: it comes from the settings of the login.",
+        ),
+    ],
+)
+def test_values_that_would_undo_the_rules_are_found(section, traits, message):
+    (problem,) = values_problems({"hub": {"config": {section: traits}}})
+    assert problem.startswith(f"jupyterhub_values.hub.config.{section}")
+    assert message in problem
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        {},
+        {"hub": None},
+        {"hub": {"config": None}},
+        {"hub": {"config": {"Authenticator": None}}},
+        {"hub": {"config": {"Authenticator": {"allow_all": False, "blocked_users": ["x"], "auth_refresh_age": 60}}}},
+        {"hub": {"config": {"JupyterHub": {"authenticator_class": "generic-oauth"}, "KubeSpawner": {"allow_all": 1}}}},
+    ],
+)
+def test_other_values_are_the_site_s_own(values):
+    assert values_problems(values) == []
+
+
+@pytest.mark.parametrize("name", ["a.eu", "x--y.a-b.example.org", f"{'a' * 63}.{'b' * 63}.eu", "1.eu"])
+def test_a_host_name_is_known(name):
+    assert is_host_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.eu\n",
+        "\na.eu",
+        "localhost",
+        "A.eu",
+        "a..eu",
+        ".a.eu",
+        "a.eu.",
+        "-a.eu",
+        "a-.eu",
+        "a.e",
+        "a.1u",
+        "a b.eu",
+        f"{'a' * 64}.eu",
+        f"a.{'e' * 64}",
+        ".".join(["a" * 62] * 4) + ".eu",
+        "192.0.2.1",
+        "",
+        None,
+        3,
+    ],
+)
+def test_anything_else_is_no_host_name(name):
+    assert not is_host_name(name)
 
 
 def test_the_filter_changes_nothing_and_gives_plain_data():
@@ -253,4 +441,7 @@ def test_the_hub_s_own_class_takes_every_setting():
 def test_every_key_is_documented():
     path = pathlib.Path(plugin.__file__).with_suffix(".yml")
     documented = yaml.safe_load(path.read_text())["DOCUMENTATION"]["options"]["_input"]["suboptions"]
-    assert tuple(documented) == plugin.KEYS
+    assert tuple(documented) == checkin_login.KEYS
+    assert documented["scopes"]["default"] == list(checkin.DEFAULT_SCOPES)
+    assert tuple(documented["site"]["suboptions"]) == checkin_site.KEYS
+    assert tuple(documented["site"]["suboptions"]["links"]["suboptions"]) == checkin_site.LINK_KEYS

@@ -92,7 +92,7 @@ def test_an_empty_version_is_the_manifests():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(AnsibleError, match="no artifact 'kubadm'; known are cni-plugins, .*kubeadm"):
+    with pytest.raises(AnsibleError, match="must be one of cni-plugins, .*kubeadm.*; got 'kubadm'"):
         describe(load_manifest(), "kubadm", None, "")
 
 

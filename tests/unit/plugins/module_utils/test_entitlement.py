@@ -13,6 +13,7 @@ from ansible_collections.egi.notebooks.plugins.module_utils.entitlement import (
     EntitlementError,
     group_name,
     group_names,
+    is_namespace,
     parse,
     parse_any,
 )
@@ -159,6 +160,12 @@ def test_each_claim_counts_alone(claim):
     assert group_names({claim: [MEMBER]}) == [VO, f"{VO}:role=member"]
 
 
+@pytest.mark.parametrize("claim", ["entitlements", "eduperson_entitlement"])
+def test_a_claim_of_one_bare_text_is_that_one_value(claim):
+    assert group_names({claim: MEMBER}) == [VO, f"{VO}:role=member"]
+    assert group_names({claim: f"other {MEMBER}"}) == []
+
+
 def test_both_claims_count_together():
     claims = {"entitlements": [MEMBER], "eduperson_entitlement": [MEMBER, "urn:mace:egi.eu:group:other"]}
     assert group_names(claims) == ["other", VO, f"{VO}:role=member"]
@@ -179,7 +186,7 @@ def test_order_and_number_do_not_matter():
         "",
         MEMBER,
         {"entitlements": None},
-        {"entitlements": MEMBER},
+        {"entitlements": MEMBER.encode()},
         {"entitlements": {MEMBER: MEMBER}},
         {"entitlements": [[MEMBER]]},
         {"entitlements": [{"value": MEMBER}]},
@@ -197,8 +204,34 @@ def test_a_bad_entitlement_does_not_spoil_the_good_ones():
 def test_only_trusted_namespaces_count():
     foreign = "urn:geant:example.org:group:vo.notebooks.egi.eu"
     assert group_names({"entitlements": [foreign, "urn:mace:egi.eu:sub:group:vo"]}) == []
-    for namespace in ("urn:geant:example.org", "URN:geant:Example.org:group:", "urn:geant:example.org:group"):
+    for namespace in (
+        "urn:geant:example.org",
+        "URN:geant:Example.org:group:",
+        "urn:geant:example.org:group",
+        "urn:geant:example.org:",
+    ):
         assert group_names({"entitlements": [foreign]}, [namespace]) == [VO]
+
+
+def test_a_group_of_another_trusted_namespace_is_another_group():
+    namespaces = ["urn:mace:egi.eu", "urn:geant:example.org"]
+    foreign = "urn:geant:example.org:group:vo.notebooks.egi.eu:role=member"
+    names = [f"urn:geant:example.org:{name}" for name in (VO, f"{VO}:role=member")]
+    assert group_names({"entitlements": [foreign]}, namespaces) == names
+    assert group_names({"entitlements": [foreign, MEMBER]}, namespaces) == [*names, VO, f"{VO}:role=member"]
+    assert group_names({"entitlements": [foreign]}, namespaces[::-1]) == [VO, f"{VO}:role=member"]
+
+
+@pytest.mark.parametrize("text", ["urn:mace:egi.eu", "URN:mace:egi.eu:group:", "urn:geant:a.org:b:", "urn:x-y:z"])
+def test_a_namespace_is_known(text):
+    assert is_namespace(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "egi.eu", "urn:mace", "urn:mace:egi.eu:group:vo", "urn:mace:egi.eu:res:x", "urn:a b:c", "urn:a:b#c", 3]
+)
+def test_anything_else_is_no_namespace(text):
+    assert not is_namespace(text)
 
 
 def test_a_name_too_long_for_the_hub_s_database_is_left_out():

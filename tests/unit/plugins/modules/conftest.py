@@ -1,118 +1,95 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers of this process for modules that ask one over HTTPS, and how a module is run."""
+"""Fixtures of the tests of modules: servers, an issuer with a client, and how a module is run."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import ssl
-import threading
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from hub import TOKEN, Hub
+from issuer import CALLBACK, INITIAL, Issuer
+from servers import certificate, run, serve
 
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    """A self-signed certificate of 127.0.0.1 with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server of the tests")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30, hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Hands each request to the server's `site`, a function of method, path, headers and JSON body."""
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer = self.server.site(self.command, self.path, self.headers, json.loads(body) if body else None)
-        if answer is None:
-            # As a server that dies.
-            self.close_connection = True
-            return
-        status, content, headers = (*answer, {}, {})[:3]
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response_only(status)
-        for name, value in ({"Date": self.date_time_string(), "Content-Length": str(len(data))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer
-
-    def log_message(self, *_):
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_):
-        pass
+from ansible_collections.egi.notebooks.plugins.modules import (
+    checkin_client,
+    checkin_login_info,
+    jupyterhub_info,
+    jupyterhub_server,
+)
 
 
 @pytest.fixture
-def serve(certificate, monkeypatch):
-    """Return a function that serves a site, over HTTPS if not told otherwise, and returns its address."""
-    monkeypatch.setenv("no_proxy", "*")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    servers = []
-
-    def start(site, tls=True) -> str:
-        server = Server(("127.0.0.1", 0), Handler)
-        if tls:
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        server.site = site
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+def issuer(serve):
+    found = Issuer()
+    found.url = serve(found)
+    return found
 
 
 @pytest.fixture
-def run(capsys, certificate):
-    """Return a function that runs a module, `check` mode or not, and returns its answer."""
+def files(tmp_path):
+    """Where the module keeps things."""
+    return {"credentials_file": str(tmp_path / "client.json"), "client_secret_file": str(tmp_path / "client_secret")}
 
-    def call(module, check=False, **options):
-        arguments = {"ca_path": str(certificate), "_ansible_check_mode": check} | options
-        arguments = {key: value for key, value in arguments.items() if value is not None}
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            module.main()
-        output = capsys.readouterr().out
-        answer = json.loads(output)
-        if answer.get("failed"):
-            assert "\n" not in answer["msg"]
+
+@pytest.fixture
+def client(run, issuer, files, tmp_path):
+    """Return a function that runs checkin_client; whatever it answers, no secret is in it, and no file left over."""
+
+    def call(check=False, **options):
+        wanted = {
+            "issuer": issuer.issuer,
+            "initial_access_token": INITIAL,
+            "client_name": "Notebooks",
+            "redirect_uris": [CALLBACK],
+            "scopes": ["openid", "profile", "entitlements"],
+            **files,
+        }
+        answer = run(checkin_client, check, **(wanted | options))
+        text = json.dumps({key: value for key, value in answer.items() if key != "invocation"})
+        assert not [secret for secret in issuer.secrets if secret in text]
+        assert {path.name for path in tmp_path.iterdir()} <= {"client.json", "client_secret"}
+        for path in tmp_path.iterdir():
+            assert path.stat().st_mode & 0o777 == 0o600
         return answer
 
     return call
+
+
+@pytest.fixture
+def login(run, issuer):
+    """Return a function that gives what checkin_login_info says of a client that is registered for CALLBACK."""
+    issuer.clients["notebooks"] = {"redirect_uris": [CALLBACK]}
+
+    def call(**options):
+        wanted = {
+            "issuer": issuer.issuer,
+            "client_id": "notebooks",
+            "redirect_uri": CALLBACK,
+            "scopes": ["openid", "profile", "entitlements"],
+        }
+        answer = run(checkin_login_info, **(wanted | options))
+        assert not answer["changed"]
+        return answer["problems"]
+
+    return call
+
+
+@pytest.fixture
+def hub():
+    return Hub()
+
+
+@pytest.fixture
+def info(run, serve, hub):
+    url = serve(hub)
+    return lambda **options: run(jupyterhub_info, **({"hub_url": url, "token": TOKEN} | options))
+
+
+@pytest.fixture
+def server(run, serve, hub):
+    url = serve(hub)
+    return lambda **options: run(
+        jupyterhub_server, **({"hub_url": f"{url}/", "token": TOKEN, "user": "a@b/c"} | options)
+    )

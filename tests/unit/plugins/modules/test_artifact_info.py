@@ -95,9 +95,9 @@ def test_what_is_there_is_no_problem(run, mirror):
 def test_what_is_missing_is_named(run, mirror):
     problems = run(downloads=[f"{mirror.url}/nothing", "ghcr.io/a/b:v1"], mirror=f"{mirror.url}/")
     assert problems == [
-        f"{mirror.url}/nothing answers 404 Not Found; allowed are versions and mirrors that have it",
-        f"ghcr.io/a/b:v1 is missing: {mirror.url}/v2/ghcr.io/a/b/manifests/v1 answers 404 Not Found; "
-        "allowed are versions and mirrors that have it",
+        f"{mirror.url}/nothing answers 404 Not Found. Choose a version that exists, or add it to the mirror.",
+        f"ghcr.io/a/b:v1 is missing: {mirror.url}/v2/ghcr.io/a/b/manifests/v1 answers 404 Not Found. "
+        "Choose a version that exists, or add it to the mirror.",
     ]
 
 
@@ -166,8 +166,8 @@ def test_an_access_token_is_one_too(run, registry):
 def test_what_a_registry_lacks_is_named(run, registry, status, words):
     registry.answers["/v2/a/b/manifests/2"] = status
     assert run(downloads=["docker.io/a/b:1", "docker.io/a/b:2"]) == [
-        f"docker.io/a/b:2 is missing: {registry.url}/v2/a/b/manifests/2 answers {words}; "
-        "allowed are versions and mirrors that have it"
+        f"docker.io/a/b:2 is missing: {registry.url}/v2/a/b/manifests/2 answers {words}. "
+        "Choose a version that exists, or add it to the mirror."
     ]
 
 
@@ -196,13 +196,12 @@ def test_who_wants_a_login_is_no_problem(run, registry, given):
     registry.given = given
     assert run(downloads=["docker.io/a/b:2"]) == []
     assert run("unknown", downloads=["docker.io/a/b:2"]) == [
-        f"docker.io/a/b:2 may be there, {registry.url}/v2/a/b/manifests/2 answers 401 Unauthorized, it wants a login"
+        f"docker.io/a/b:2 cannot be checked, {registry.url}/v2/a/b/manifests/2 "
+        "answers 401 Unauthorized (login required)"
     ]
 
 
-@pytest.mark.parametrize(
-    ("status", "words"), [(403, "403 Forbidden, it wants a login"), (429, "429 Too Many Requests")]
-)
+@pytest.mark.parametrize(("status", "words"), [(403, "403 Forbidden (login required)"), (429, "429 Too Many Requests")])
 def test_a_registry_that_does_not_tell_is_no_problem(run, registry, status, words):
     registry.answers["/v2/a/b/manifests/2"] = status
     assert run(downloads=["a/b:2"]) == []
@@ -243,8 +242,8 @@ def test_who_is_led_to_a_registry_that_wants_a_token_gets_one(run, registry, ser
     leads = serve(lambda method, path, headers, _: (307, b"", {"Location": f"{registry.url}{path}"}))
     monkeypatch.setitem(artifact_info.SERVERS, "docker.io", leads)
     assert run(downloads=["a/b:1", "a/b:2"]) == [
-        f"a/b:2 is missing: {leads}/v2/a/b/manifests/2 answers 404 Not Found; "
-        "allowed are versions and mirrors that have it"
+        f"a/b:2 is missing: {leads}/v2/a/b/manifests/2 answers 404 Not Found. "
+        "Choose a version that exists, or add it to the mirror."
     ]
 
 
@@ -277,7 +276,7 @@ def test_a_token_takes_no_time_of_its_own(run, registry):
 def test_a_silent_registry_of_the_site_is_no_problem(run):
     assert run(downloads=["127.0.0.1:9/a/b:1"]) == []
     (sentence,) = run("unknown", downloads=["127.0.0.1:9/a/b:1"], mirror="https://127.0.0.1:9")
-    assert sentence.startswith("127.0.0.1:9/a/b:1 may be there, https://127.0.0.1:9 does not answer (")
+    assert sentence.startswith("127.0.0.1:9/a/b:1 cannot be checked, https://127.0.0.1:9 does not answer (")
     (problem,) = run(downloads=["127.0.0.1:9/a/b:1"], registries=["127.0.0.1:9"])
     assert problem.startswith("https://127.0.0.1:9 does not answer (")
 
@@ -292,15 +291,15 @@ def test_containerds_own_ways_are_left_to_it(run, tmp_path, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / "hosts.toml").touch()
     image = "registry.example:5000/a:1" if "_5000_" in name else "docker.io/a/b:1"
-    assert artifact_info.addresses([image], "", []) == {}
-    assert artifact_info.addresses(["quay.io/a/b:1"], "", []) == (
+    assert artifact_info.urls_of([image], "", []) == {}
+    assert artifact_info.urls_of(["quay.io/a/b:1"], "", []) == (
         {} if name == "_default" else {"quay.io/a/b:1": "https://quay.io/v2/a/b/manifests/1"}
     )
 
 
 def test_images_without_a_mirror_are_asked_for_where_containerd_would():
     images = ["traefik:v3", "ghcr.io/a/b:1"]
-    assert list(artifact_info.addresses(images, "", []).values()) == [
+    assert list(artifact_info.urls_of(images, "", []).values()) == [
         "https://registry-1.docker.io/v2/library/traefik/manifests/v3",
         "https://ghcr.io/v2/a/b/manifests/1",
     ]

@@ -102,8 +102,8 @@ def test_a_sensitive_file_is_not_shown(run, tmp_path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ({"path": "/x", "mode": "rw"}, "The mode of /x is 'rw'"),
-        ({"path": "relative"}, "'relative' is not absolute"),
+        ({"path": "/x", "mode": "rw"}, "The mode of /x must be an octal number such as '0644'; got 'rw'"),
+        ({"path": "relative"}, "path must be an absolute path; got 'relative'"),
         ({"path": "/dev/null/x", "content": "x"}, "Cannot write /dev/null/x"),
     ],
 )

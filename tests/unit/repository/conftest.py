@@ -1,0 +1,6 @@
+# Copyright: (c) EGI Notebooks contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures that run the examples of modules against local servers."""
+
+from servers import certificate, serve
