@@ -25,7 +25,6 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, 
 from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_cluster import (
     cluster_problems,
     differing_objects,
-    faults,
     object_data,
     removals,
     surplus_objects,
@@ -49,7 +48,6 @@ __all__ = [
     "data_folder_problem",
     "differing_objects",
     "downloads",
-    "faults",
     "packed_chart",
     "problems",
     "release_data",
@@ -59,15 +57,13 @@ SECRET = re.compile(r"[ -~]+")
 DISK = re.compile(r"[1-9][0-9]*[KMGT]i")
 #: A user name that the hub gives. Others may choose any other as theirs at Check-in.
 USER_NAME = re.compile(r"egi[a-z2-7]{26}")
-#: At least two directories deep, none of them '.' or '..': no wrong variable deletes /var or /home.
-DATA_FOLDER = re.compile(r"(/(?!\.{1,2}(/|$))[^/]+){2,}/*")
 
 
 def problems(check: Check) -> Iterator[str]:
     """Yield what is wrong with the settings, the host's view of them, and the login."""
     yield from _site_problems(check)
     yield from _secret_problems(check)
-    yield from rules.control_file(check, "oauth_ca_file", "a file of PEM certificates")
+    yield from rules.ca_file_problems(check, "oauth_ca_file")
     yield from _chart_problems(check)
     yield from _user_problems(check)
     yield from _database_problems(check)
@@ -78,10 +74,9 @@ def problems(check: Check) -> Iterator[str]:
 
 
 def _site_problems(check: Check) -> Iterator[str]:
-    if not is_host_name(check["domain"]):
-        yield check.must("domain", "a fully qualified host name in lowercase, such as notebooks.example.org")
+    yield from rules.domain_problems(check)
     # In the collection's playbooks the role edge_ingress resolves the name.
-    elif check.query and not check.run.members("edges"):
+    if is_host_name(check["domain"]) and check.query and not check.run.members("edges"):
         answer = check.query("ansible.builtin.getent", database="ahosts", key=check["domain"])
         if "could not be found" in str(answer.get("msg", "")):
             advice = "Add it to DNS with the address of the edge."
@@ -163,17 +158,12 @@ def _at_least(check: Check, name: str) -> str:
 def _database_problems(check: Check) -> Iterator[str]:
     if not re.match("/[^/]", check["db_path"]):
         yield check.must("db_path", "an absolute path on the node's own disk")
-    run = check.run
-    known = run.known(run.nodes)
-    names = sorted(node["nodename"] for node in known.values())
-    # The run may not know all nodes, as with --limit. Then the cluster is queried later.
-    if check["db_node"] and names and len(known) == len(run.nodes) and check["db_node"] not in names:
-        yield check.must("db_node", f"the host name of a node ({', '.join(names)}), or empty")
+    yield from rules.volume_node_problems(check, "db_node")
 
 
 def _login_query_problems(check: Check) -> list[str]:
     """Query Check-in whether users will be able to log in, where that does not depend on a wrong setting."""
-    if not check.query or not check["check_login"] or any(rules.control_file(check, "oauth_ca_file", "")):
+    if not check.query or not check["check_login"] or any(rules.ca_file_problems(check, "oauth_ca_file")):
         return []
     answer = check.query("egi.notebooks.checkin_login_info", **login.login_query(check))
     return list(answer.get("problems", [answer.get("msg", "Check-in could not be queried")]))
@@ -259,7 +249,4 @@ def release_data(
 
 def data_folder_problem(check: Check) -> str:
     """Return why the database's directory must not be deleted, empty if it may be."""
-    if DATA_FOLDER.fullmatch(check["db_path"]):
-        return ""
-    advice = "All in it would be deleted."
-    return check.must("db_path", "a directory of its own below another one, such as /srv/hub", advice)
+    return "".join(rules.data_path_problems(check, "db_path"))

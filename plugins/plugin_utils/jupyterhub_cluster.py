@@ -25,7 +25,6 @@ OWN_OBJECTS = (
 )
 #: Users' servers and their access tokens, which nothing would remove once the hub is gone.
 USER_OBJECTS = "component in (singleuser-server,singleuser-access-token)"
-DEPLOYMENTS = ("hub", "proxy")
 
 
 def select(objects: Iterable[Object], kind: str, name: str = "") -> list[Object]:
@@ -138,58 +137,7 @@ def _cluster_problems(check: Check, objects: Sequence[Object], check_mode: bool)
             yield must(check.name(name), f"{shown(kept)}, where the volume {db_volume(check)} is", given[name], advice)
 
 
-# --- What tasks/verify.yml and tasks/remove.yml look at ---
-def faults(check: Check, objects: Sequence[Object]) -> list[str]:
-    """Return what does not work in the hub's namespace: its deployments, pods and claims."""
-    return list(_faults(check, objects))
-
-
-def _faults(check: Check, objects: Sequence[Object]) -> Iterator[str]:
-    namespace = check["namespace"]
-    pods = [pod for pod in select(objects, "Pod") if _is_fault(pod)]
-    for name in DEPLOYMENTS:
-        found = select(objects, "Deployment", name)
-        if not found:
-            yield f"Deployment {namespace}/{name} does not exist."
-        elif not found[0].get("status", {}).get("readyReplicas") and not any(_component(pod) == name for pod in pods):
-            yield f"Deployment {namespace}/{name} has no ready pod."
-    for pod in pods:
-        reason = next((item.get("message", "") for item in _conditions(pod) if item["type"] == "PodScheduled"), "")
-        phase = pod.get("status", {}).get("phase", "Unknown")
-        yield f"Pod {namespace}/{pod['metadata']['name']} is {phase} and not ready.{f' {reason}' if reason else ''}"
-    claims = select(objects, "PersistentVolumeClaim")
-    for claim in claims:
-        phase = claim.get("status", {}).get("phase", "Pending")
-        if phase != "Bound":
-            yield f"PersistentVolumeClaim {namespace}/{claim['metadata']['name']} is {phase}; must be Bound."
-    if not select(claims, "PersistentVolumeClaim", check["homes_pvc"]):
-        yield f"PersistentVolumeClaim {namespace}/{check['homes_pvc']} of the homes does not exist."
-
-
-def _is_fault(pod: Object) -> bool:
-    """Tell whether a pod should be ready and is not."""
-    status = pod.get("status", {})
-    is_ready = any(item["type"] == "Ready" and item["status"] == "True" for item in _conditions(pod))
-    if is_ready or status.get("phase") == "Succeeded" or _component(pod) == "singleuser-server":
-        return False
-    # A pod that was evicted stays in the list for long. What made it has made another one by then.
-    if status.get("phase") == "Failed" and pod["metadata"].get("ownerReferences"):
-        return False
-    # Users don't wait for an image that is fetched in advance.
-    if _component(pod) == "continuous-image-puller":
-        waiting = [item.get("state", {}).get("waiting", {}) for item in status.get("initContainerStatuses", ())]
-        return any(item.get("reason") in ("ErrImagePull", "ImagePullBackOff") for item in waiting)
-    return True
-
-
-def _conditions(item: Object) -> Sequence[Mapping[str, str]]:
-    return item.get("status", {}).get("conditions", ())
-
-
-def _component(pod: Object) -> str:
-    return (pod["metadata"].get("labels") or {}).get("component", "")
-
-
+# --- What tasks/remove.yml deletes ---
 def removals(check: Check, objects: Sequence[Object]) -> list[list[str]]:
     """Return the arguments of `kubectl delete` for what is left after the chart.
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.filter.checkin_vo_profiles import checkin_vo_profiles
@@ -65,7 +64,7 @@ def login_query(check: Check) -> dict[str, Any]:
 def ca_content(check: Check) -> str:
     """Return the certificates of the issuer's private CA, empty for a public one."""
     path = check["oauth_ca_file"]
-    return Path(path).expanduser().read_text(encoding="utf-8").rstrip() if path else ""
+    return check.read(path).decode(errors="replace").rstrip() if path else ""
 
 
 def vos_are_good(check: Check) -> bool:

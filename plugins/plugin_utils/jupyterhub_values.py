@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import VaultSecretsContext
 
 from ansible_collections.egi.notebooks.plugins.plugin_utils import jupyterhub_login as login
 from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import artifact
@@ -182,13 +180,8 @@ def client_secret(check: Check) -> str:
     """Return the secret of the client without whitespace around it; empty where its file is unreadable."""
     if check["oauth_client_secret"]:
         return check["oauth_client_secret"].strip()
-    loader = DataLoader()
-    # The file may be encrypted by Ansible Vault.
-    if context := VaultSecretsContext.current(optional=True):
-        loader.set_vault_secrets(context.secrets)
     try:
-        path = Path(check["oauth_client_secret_file"]).expanduser()
-        return loader.get_text_file_contents(str(path)).strip() if path.is_file() else ""
+        return check.read(check["oauth_client_secret_file"]).decode().strip()
     except (AnsibleError, OSError, UnicodeError):
         return ""
 

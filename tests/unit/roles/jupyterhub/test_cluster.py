@@ -150,63 +150,15 @@ def test_the_hub_may_change_secrets_only_for_access_tokens_in_files(check, objec
     assert [item["kind"] for item in surplus("hub", "egi-notebooks-access-tokens")] == ["Role"]
 
 
-def pod(name, ready="False", phase="Running", labels=None, owners=(), **status):
-    conditions = [{"type": "Ready", "status": ready}]
-    return {
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels or {}, "ownerReferences": list(owners)},
-        "status": {"phase": phase, "conditions": conditions} | status,
-    }
-
-
-def deployment(name, ready=1):
-    return {"kind": "Deployment", "metadata": {"name": name}, "status": {"readyReplicas": ready}}
-
-
-def test_a_fault_is_reported_by_what_is_not_ready(check):
-    pulls = {"component": "continuous-image-puller"}
-
-    def waits(reason):
-        return {"initContainerStatuses": [{"state": {"waiting": {"reason": reason}}}]}
-
-    unschedulable = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient cpu."}]
-    works = [deployment("hub"), deployment("proxy"), HOMES]
-    assert cluster.faults(check(), works) == []
-    found = [
-        *works,
-        pod("hub", ready="True"),
-        pod("done", phase="Succeeded"),
-        pod("evicted", phase="Failed", owners=[{"kind": "ReplicaSet"}]),
-        pod("lone", phase="Failed"),
-        pod("jupyter-a", labels={"component": "singleuser-server"}),
-        pod("puller", labels=pulls, **waits("PodInitializing")),
-        pod("lacking", labels=pulls, **waits("ImagePullBackOff")),
-        pod("waiting", phase="Pending", conditions=unschedulable),
-        HOMES | {"metadata": {"name": "hub-db-dir"}, "status": {"phase": "Pending"}},
-    ]
-    assert cluster.faults(check(), found) == [
-        "Pod jupyterhub/lone is Failed and not ready.",
-        "Pod jupyterhub/lacking is Running and not ready.",
-        "Pod jupyterhub/waiting is Pending and not ready. 0/1 nodes: Insufficient cpu.",
-        "PersistentVolumeClaim jupyterhub/hub-db-dir is Pending; must be Bound.",
-    ]
-    found = [deployment("proxy", ready=0), HOMES]
-    assert cluster.faults(check(jupyterhub_homes_pvc="people"), found) == [
-        "Deployment jupyterhub/hub does not exist.",
-        "Deployment jupyterhub/proxy has no ready pod.",
-        "PersistentVolumeClaim jupyterhub/people of the homes does not exist.",
-    ]
-
-
 def test_only_what_is_ours_is_removed(check):
     def removed(*items, labels=OWN):
         namespace = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": labels}}
         return cluster.removals(check(), [namespace, *items])
 
     database = {"kind": "PersistentVolumeClaim", "metadata": {"name": "hub-db-dir"}}
-    own = [pod("hub", labels={"app": "jupyterhub"}), database]
+    own = [{"kind": "Pod", "metadata": {"name": "hub", "labels": {"app": "jupyterhub"}}}, database]
     assert removed() == removed(*own) == [["namespace", "jupyterhub"]]
-    users, objects = removed(pod("other"))
+    users, objects = removed({"kind": "Pod", "metadata": {"name": "other"}})
     assert users[1] == "--selector=component in (singleuser-server,singleuser-access-token)"
     assert "secret/egi-notebooks-hub" in objects
     assert objects[-1] == users[-1] == "--namespace=jupyterhub"
