@@ -34,9 +34,9 @@ def shared_options(load: Callable[[pathlib.Path], Any]) -> Options:
 
 
 def survey(names: Iterable[str], options: Options, site: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the questions about shared variables that have a value to start from: the site's own or the roles' default.
+    """Return the questions about those shared variables that have a value: the site's own or the roles' default.
 
-    Raises ValueError for a variable that no survey can ask for.
+    Raise ValueError for a variable that no survey can ask for.
     """
     problems = [problem for name in names for problem in question_problems(name, options)]
     if problems:
