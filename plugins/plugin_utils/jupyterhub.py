@@ -24,7 +24,6 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import add
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must
 from ansible_collections.egi.notebooks.plugins.plugin_utils.jupyterhub_cluster import (
     cluster_problems,
-    differing_objects,
     object_data,
     removals,
     surplus_objects,
@@ -46,7 +45,6 @@ __all__ = [
     "artifacts",
     "cluster_decisions",
     "data_folder_problem",
-    "differing_objects",
     "downloads",
     "packed_chart",
     "problems",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must, shown
@@ -43,8 +43,6 @@ def object_data(check: Check, objects: Sequence[Object]) -> dict[str, Any]:
     volumes = select(objects, "PersistentVolume", db_volume(check))
     account = section(check["values"], "hub", "serviceAccount").get("name")
     return {
-        # A namespace that others have created stays theirs.
-        "namespace_is_own": all(map(is_own, select(objects, "Namespace", check["namespace"]))),
         "db_volume": db_volume(check),
         "db_claim": DB_CLAIM,
         "db_node": db_node(check, objects),
@@ -59,29 +57,6 @@ def object_data(check: Check, objects: Sequence[Object]) -> dict[str, Any]:
 def keeps_tokens(check: Check) -> bool:
     """Tell whether the hub keeps users' access tokens in Secrets, for which the chart gives it no rights."""
     return bool(check["oauth"].get("access_token_file"))
-
-
-def differing_objects(
-    check: Check, objects: Sequence[Object], wanted: Iterable[Object], check_mode: bool = False
-) -> list[Object]:
-    """Return those of the wanted objects that the cluster lacks or has otherwise.
-
-    In check mode the API would refuse what belongs into a namespace that does not exist.
-    """
-    has_namespace = not check_mode or bool(select(objects, "Namespace", check["namespace"]))
-    return [
-        item
-        for item in wanted
-        if (has_namespace or "namespace" not in item["metadata"])
-        and not any(_covers(found, item) for found in select(objects, item["kind"], item["metadata"]["name"]))
-    ]
-
-
-def _covers(found: Any, wanted: Any) -> bool:
-    """Tell whether an object has all that is wanted of it. The API adds what it likes."""
-    if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(_covers(found.get(key), value) for key, value in wanted.items())
-    return found == wanted
 
 
 def surplus_objects(check: Check, objects: Sequence[Object]) -> list[Object]:

@@ -18,7 +18,6 @@ SERVER = re.compile(r"[A-Za-z0-9.:_-]+")
 SIZE = re.compile(r"[1-9][0-9]*[KMGTP]i")
 #: Binary units of quantities.
 UNITS = {unit: 1024**power for power, unit in enumerate(("", "Ki", "Mi", "Gi", "Ti", "Pi"))}
-PART_OF = ("app.kubernetes.io/part-of", "egi-notebooks")
 MOVE_ADVICE = "Kubernetes never changes it. How homes move is described in docs/operations.md."
 
 
@@ -83,33 +82,24 @@ def server(check: Check) -> str:
     return check["server"] or (host.address if host else "") or first
 
 
-def plan(check: Check, objects: list[Object], wanted: list[Object]) -> dict[str, Any]:
-    """Compare the cluster's objects with the wanted ones.
+def plan(check: Check, objects: list[Object]) -> dict[str, Any]:
+    """Compare the cluster's objects with the settings.
 
-    Return `problems`, whether the claim `exists`, and whether to `apply` the objects, to `release` the volume from a
-    claim that was deleted, and to `wait` until the claim is bound.
+    Return `problems`, whether to `release` the volume from a claim that was deleted, and whether to `wait` until the
+    claim is bound.
     """
     by_kind = {item["kind"]: item for item in objects}
     volume, claim = by_kind.get("PersistentVolume", {}), by_kind.get("PersistentVolumeClaim", {})
     phases = [item.get("status", {}).get("phase", "") for item in (volume, claim)]
     return {
         "problems": list(object_problems(check, volume, claim)),
-        "exists": bool(claim),
-        "apply": not all(is_applied(item, by_kind.get(item["kind"])) for item in wanted if item["kind"] != "Namespace"),
         "release": phases[0] == "Released",
         "wait": phases != ["Bound", "Bound"],
     }
 
 
 def object_problems(check: Check, volume: Object, claim: Object) -> Iterator[str]:
-    """Yield what Kubernetes would not change in the volume and the claim that exist, and objects of others."""
-    for item in (volume, claim):
-        if item and PART_OF not in item["metadata"].get("labels", {}).items():
-            yield check.must(
-                "name",
-                f"a name that no {item['kind']} of others has",
-                f"Choose another one, or give that object the label {'='.join(PART_OF)} if it is to be changed.",
-            )
+    """Yield what Kubernetes would not change in the volume and the claim that exist."""
     export = volume.get("spec", {}).get("nfs")
     if export and export["server"] != server(check):
         yield _server_must(check, f'"{export["server"]}", the server of the volume {check["name"]}', MOVE_ADVICE)
@@ -132,17 +122,6 @@ def parse_quantity(text: str) -> int | str:
     """Return a quantity in bytes, so that 1Ti equals 1024Gi, or the text if it has no binary unit."""
     match = re.fullmatch(r"([0-9]+)([KMGTP]i)?", text)
     return int(match[1]) * UNITS[match[2] or ""] if match else text
-
-
-def is_applied(wanted: Any, actual: Any) -> bool:
-    """Tell whether an object has all that is wanted of it. It may have more."""
-    if isinstance(wanted, Mapping):
-        return isinstance(actual, Mapping) and all(is_applied(item, actual.get(key)) for key, item in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(actual, list) and len(wanted) == len(actual) and all(map(is_applied, wanted, actual))
-    if isinstance(wanted, str) and isinstance(actual, str):
-        return parse_quantity(wanted) == parse_quantity(actual)
-    return wanted == actual
 
 
 def faults(check: Check, objects: list[Object]) -> list[str]:
