@@ -83,17 +83,19 @@ render() {
 variables=$(
     cat <<JSON
 {"ansible_facts": {"egi_notebooks_node": {"nodename": "NODENAME"}}, "kube_node_mirror": "$mirror", "kube_master_address": "$address",
- "kube_node_address": "ADDRESS", "kube_master_schedulable": false, "__kube_master_link_mtu": 1500,
- "kube_master_kube_proxy_config": {"conntrack": {"maxPerCore": 0}}, "registry": "REGISTRY"}
+ "kube_node_address": "ADDRESS", "kube_master_schedulable": false, "__kube_master_plan": {"link_mtu": 1500},
+ "kube_master_kube_proxy_config": {"conntrack": {"maxPerCore": 0}}, "kube_node_registries": ["REGISTRY"]}
 JSON
 )
-for file in config.toml containerd.service kubelet.service 10-kubeadm.conf kubelet modules.conf sysctl.conf hosts.toml; do
+for file in config.toml containerd.service kubelet.service 10-kubeadm.conf kubelet modules.conf sysctl.conf registries.yml; do
     render "kube_node/templates/$file.j2" "$file" "$variables" &
 done
 for file in kubeadm.yml flannel.yml network-policies.yml; do
     render "kube_master/templates/$file.j2" "$file" "$variables" &
 done
 wait
+# Of the list of files for registries, the content of the one.
+sed -n 's/^    //p' "$work/registries.yml" >"$work/hosts.toml"
 files=$(
     for name in kubeadm kubelet kubectl containerd runc cni-plugins; do
         ansible localhost --module-name ansible.builtin.debug --args \

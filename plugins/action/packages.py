@@ -27,10 +27,11 @@ class ActionModule(ActionBase):
         if not missing and not node.get("packages_interrupted"):
             return result | {"changed": False, "installed": []}
         check_mode = self._task.check_mode
-        if node.get("packages_interrupted") and not check_mode:
-            repaired = self._repair(arguments["lock_timeout"], task_vars)
-            if repaired.get("rc"):
-                return result | {"failed": True, "msg": f"dpkg can't finish an interrupted run: {repaired['stderr']}"}
+        if node.get("packages_interrupted"):
+            repaired = {"rc": 0} if check_mode else self._repair(arguments["lock_timeout"], task_vars)
+            if repaired.get("rc") != 0:
+                reason = repaired.get("stderr") or repaired.get("msg", "")
+                return result | {"failed": True, "msg": f"dpkg can't finish an interrupted run: {reason}"}
             if not missing:
                 return result | {"changed": True, "installed": []}
         installed = self._execute_module(
@@ -61,6 +62,6 @@ class ActionModule(ActionBase):
                 },
                 task_vars=task_vars,
             )
-            if not answer.get("rc") or time.monotonic() > end:
+            if answer.get("rc") == 0 or time.monotonic() > end:
                 return answer
             time.sleep(10)

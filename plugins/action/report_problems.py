@@ -22,20 +22,26 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(
             argument_spec={
                 "facts": {"type": "str", "required": True},
+                "success": {"type": "str", "default": "No problems were found."},
                 "checks": {"type": "str", "required": True},
                 "inventory": {"type": "bool", "default": False},
             }
         )
-        hosts = task_vars["ansible_play_hosts_all"]
-        hostvars = task_vars["hostvars"]
-        problems = {"": []}
-        if arguments["inventory"]:
-            problems[""] += inventory.inventory_problems(read_run(task_vars), hosts, "nfs_volumes_server" in task_vars)
+        hosts, hostvars = task_vars["ansible_play_hosts_all"], task_vars["hostvars"]
+        run = read_run(task_vars, self._templar.template)
+        problems = {"": list(self._inventory_problems(run, hosts, hostvars)) if arguments["inventory"] else []}
         for host in hosts:
-            problems[host] = [
-                *inventory.connection_problems(hostvars[host].get(arguments["facts"])),
-                *(hostvars[host].get(arguments["checks"]) or {}).get("problems", ()),
-            ]
+            facts, checks = (hostvars[host].get(arguments[name]) for name in ("facts", "checks"))
+            problems[host] = [*inventory.connection_problems(facts), *(checks or {}).get("problems", ())]
+            # A task of the play may have failed on the host, or the connection after the facts.
+            if host not in task_vars["ansible_play_hosts"] and not problems[host]:
+                problems[host] = ["host was lost in this run; see the message above."]
         lines = inventory.problem_lines(problems)
-        result.update(changed=False, failed=bool(lines), msg="\n".join(lines) or "No problems were found.")
+        result.update(changed=False, failed=bool(lines), msg="\n".join(lines) or arguments["success"])
         return result
+
+    def _inventory_problems(self, run, hosts, hostvars):
+        """Return what is wrong with the groups."""
+        kube_host = inventory.kube_host(run)
+        server_is_set = kube_host in hostvars and "nfs_volumes_server" in hostvars[kube_host]
+        return inventory.inventory_problems(run, hosts, server_is_set)

@@ -88,11 +88,15 @@ DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
 
 def read_objects(module: AnsibleModule, command: list[str]) -> tuple[str, list[dict]]:
     """Return why the cluster is unreachable, or nothing, and the objects."""
-    _code, output, error = module.run_command(command, environ_update=DIRECT)
+    code, output, error = module.run_command(command, environ_update=DIRECT)
     try:
-        return "", json.loads(output)["items"]
+        objects = json.loads(output)["items"]
     except (ValueError, KeyError, TypeError):
+        objects = None
+    # With an error kubectl may print a part of the objects, which is no answer.
+    if code or objects is None:
         return error.strip() or "kubectl returned no objects", []
+    return "", objects
 
 
 def main() -> None:

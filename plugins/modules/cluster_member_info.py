@@ -12,17 +12,18 @@ author: EGI Notebooks team (@EGI-Federation)
 version_added: 0.1.0
 short_description: Reports what a host has of a Kubernetes cluster that kubeadm made
 description:
-  - Reads the files that C(kubeadm init), C(kubeadm join) and the role kube_master leave on the host, and queries the API
-    of a control plane that this collection made.
-  - Waits for a C(kubeadm) that still runs, as its playbook may have died, and for an API that starts, as after a reboot.
+  - Reads the files that C(kubeadm init), C(kubeadm join) and the role kube_master leave on the host, and queries the
+    API of a control plane that this collection made.
+  - Waits for a C(kubeadm) that still runs, as its playbook may have died, and for an API that starts, as after a
+    reboot.
   - No proxy of the host's environment is used.
 extends_documentation_fragment:
   - egi.notebooks.asking
 options:
   query_api:
     description:
-      - Whether to look at the certificates of a control plane of this collection and to query its API. Without, its state
-        is V(control_plane), and nothing is known of its API.
+      - Whether to look at the certificates of a control plane of this collection and to query its API. Without, its
+        state is V(control_plane), and nothing is known of its API.
     type: bool
     default: true
   renew_days:
@@ -213,9 +214,10 @@ def stubs(node: str) -> str:
 def read_json(text: str) -> dict:
     """Return the object of a JSON text, an empty one if there is none."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError:
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_objects(answer: str) -> dict:

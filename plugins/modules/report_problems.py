@@ -12,7 +12,8 @@ version_added: 0.1.0
 short_description: Reports the problems of all hosts of a play at once
 description:
   - Fails with one line for each problem that M(egi.notebooks.role_problems) has returned on the hosts of the play, and
-    for each host that returned no facts. A problem of several hosts is reported once, with their names in front.
+    for each host that returned no facts or was lost in the run.
+  - Reports a problem of several hosts once, with their names in front.
 options:
   facts:
     description:
@@ -29,6 +30,11 @@ options:
       - Whether to report problems of the groups as well.
     type: bool
     default: false
+  success:
+    description:
+      - The message if there are no problems.
+    type: str
+    default: No problems were found.
 attributes:
   check_mode:
     description: Runs the same in check mode, as it changes nothing.

@@ -25,6 +25,12 @@ def kube_host(run: Run) -> str:
     return run.kube_host or next(iter(run.groups.get("masters", ())), "")
 
 
+def known_nodes(run: Run) -> list[str]:
+    """Return the names that the inventory's hosts have as nodes; none where the run has not reached them all."""
+    nodes = run.known(run.nodes)
+    return [node["nodename"] for node in nodes.values()] if len(nodes) == len(run.nodes) else []
+
+
 def host_roles(run: Run, part: str = "all") -> list[str]:
     """Return the roles of a host in the whole service, or in the playbook V(cluster) or V(service) alone."""
     host, roles = run.host, []
@@ -61,7 +67,7 @@ def connection_problems(answer: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield a message for a host that did not return facts."""
     if not answer or answer.get("skipped") or "ansible_facts" in answer:
         return
-    message = str(answer.get("msg", "")).strip()
+    message = str(answer.get("msg", "")).strip().removeprefix("Task failed: ").rstrip(".") + "."
     if answer.get("unreachable"):
         yield f"host is unreachable: {message} Ansible must be able to log in and become root: ansible -m ping HOST."
     else:

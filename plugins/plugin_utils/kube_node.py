@@ -172,9 +172,9 @@ def proxy_environment(check: Check) -> dict[str, str]:
     """Return the environment for downloads; empty without a proxy."""
     if not (check["http_proxy"] or check["https_proxy"]):
         return {}
-    link = check.run.hosts[check.run.host].link
+    own = check.node["addresses"] if check.node else []
     direct = [*DIRECT, check["pod_cidr"], check["service_cidr"], check["address"]]
-    direct += [*([link["network"]] if link else []), *check["no_proxy"]]
+    direct += [*(item["network"] for item in own if item["address"] == check["address"]), *check["no_proxy"]]
     return {
         "http_proxy": check["http_proxy"],
         "https_proxy": check["https_proxy"],

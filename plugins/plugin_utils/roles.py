@@ -14,7 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, Host, Query, Run
-from ansible_collections.egi.notebooks.plugins.plugin_utils.settings import ROLES, read_settings
+from ansible_collections.egi.notebooks.plugins.plugin_utils.settings import ROLES, Settings
 
 PACKAGE = __name__.rpartition(".")[0]
 #: What playbooks have decided in Python. Their functions get the reader, as they concern several roles.
@@ -37,7 +37,7 @@ class Reader:
         self.run = read_run(variables, templar.copy_with_new_env(available_variables=variables).template)
         self._templar = templar
         self._loader = loader
-        # Trusted as templates, like the files of any role. Nothing changes what is loaded, so it needs no copy (`unsafe`).
+        # Trusted as templates, like the files of any role. Nothing changes them, so they need no copy (`unsafe`).
         self._load = functools.cache(
             lambda path: loader.load_from_file(str(path), unsafe=True, trusted_as_template=True)
         )
@@ -62,10 +62,10 @@ class Reader:
         def template(name: str, default: bool = False) -> Any:
             return without_site.template(defaults.get(name)) if default else site.template(merged.get(name))
 
-        settings = read_settings(role, self._load, template, self.variables)
+        settings = Settings(role, self._load, template, self.variables)
         if problems is not None:
             problems += settings.problems
-        return Check(role, settings.values, self.run, settings.shared_names, query, self._read)
+        return Check(role, settings, self.run, settings.shared_names, query, self._read)
 
     def _read(self, path: str) -> bytes:
         # This encoding has every byte.

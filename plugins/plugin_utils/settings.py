@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -21,41 +20,72 @@ ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 SHARED = re.compile(r"\{\{ (egi_notebooks_\w+)\s+\| default\(")
 #: Keys of an option in a role's specification that are documentation.
 DOCUMENTATION = ("description", "version_added")
+EMPTY = {"str": "", "path": "", "int": 0, "float": 0.0, "bool": False, "list": [], "dict": {}}
 
 
-@dataclass
-class Settings:
-    """Values by variable, the shared variables that some come from, and what is wrong with their types."""
+class Settings(Mapping[str, Any]):
+    """The settings of a role by variable. Each is evaluated when it is first read."""
 
-    values: dict[str, Any] = field(default_factory=dict)
-    shared_names: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    def __init__(
+        self, role: str, load: Callable[[pathlib.Path], Any], template: Callable[..., Any], given: Mapping[str, Any]
+    ) -> None:
+        """Take the function that reads a YAML file of the role, and the host's variables before evaluation.
+
+        `template` returns a variable's value, on request the role's default.
+        """
+        self._options = load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        self._template = template
+        self._read: dict[str, tuple[Any, str]] = {}
+        #: By a variable of the role, the shared variable that its value comes from.
+        self.shared_names = shared_names(load(ROLES / role / "defaults/main.yml") or {}, given)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the variables."""
+        return iter(self._options)
+
+    def __len__(self) -> int:
+        """Return the number of the variables."""
+        return len(self._options)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a setting with the type of the specification."""
+        return self._setting(name)[0]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with the types of all settings."""
+        return [problem for _value, problem in map(self._setting, self) if problem]
+
+    def _setting(self, name: str) -> tuple[Any, str]:
+        """Return a setting, and what is wrong with its type."""
+        if name not in self._read:
+            option = self._options[name]
+            shown_name = self.shared_names.get(name, name)
+            value, problem = _checked(shown_name, _argument(option), lambda: self._template(name))
+            if problem:
+                # The checks go on with a good value.
+                value = _good_value(name, option, lambda: self._template(name, default=True))
+            self._read[name] = (value, problem)
+        return self._read[name]
 
 
-def read_settings(
-    role: str, load: Callable[[pathlib.Path], Any], template: Callable[..., Any], given: Mapping
-) -> Settings:
-    """Return the settings of a role.
+def shared_names(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the shared variable for each variable of a role whose value comes from one that the site has set."""
+    found = {name: SHARED.match(str(default)) for name, default in defaults.items()}
+    return {
+        name: match[1]
+        for name, match in found.items()
+        # Within the role its defaults are among the variables.
+        if match and match[1] in given and given.get(name, defaults[name]) == defaults[name]
+    }
 
-    `load` reads a YAML file of the role. `template` returns a variable's value, on request the role's default.
-    `given` are the variables of the host.
-    """
-    options = load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    defaults = load(ROLES / role / "defaults/main.yml") or {}
-    settings = Settings()
-    for name, option in options.items():
-        value, problem = _checked(name, _argument(option), lambda name=name: template(name))
-        if problem:
-            settings.problems.append(problem)
-            # The other checks go on with the default.
-            value, _problem = _checked(name, _argument(option), lambda name=name: template(name, default=True))
-        settings.values[name] = value
-        match = SHARED.match(str(defaults.get(name, "")))
-        if match and match[1] in given and value == template(match[1]):
-            settings.shared_names[name] = match[1]
-    for full, shared in settings.shared_names.items():
-        settings.problems = [re.sub(rf"^{full} ", f"{shared} ", problem) for problem in settings.problems]
-    return settings
+
+def _good_value(name: str, option: Mapping[str, Any], evaluate: Callable[[], Any]) -> Any:
+    """Return the default of an option, or an empty value of its type: a default may come from the wrong variable."""
+    if "default" in option:
+        return option["default"]
+    value, problem = _checked(name, _argument(option), evaluate)
+    return EMPTY.get(option.get("type", "str")) if problem else value
 
 
 def _argument(option: Mapping[str, Any]) -> dict[str, Any]:

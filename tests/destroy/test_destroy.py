@@ -1,7 +1,7 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""destroy.yml takes everything away but what people stored: the last tests, no service is left after them."""
+"""destroy.yml removes everything except users' data. These tests come last, as no service is left after them."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def nodes(lab) -> list[str]:
     return [node["metadata"]["name"] for node in lab.get("nodes")]
 
 
-def test_a_node_that_keeps_data_is_not_taken_from_a_cluster_that_goes_on(lab):
+def test_a_node_with_data_is_not_removed_from_a_cluster_that_goes_on(lab):
     result = playbook("destroy", *CONFIRMED, "--limit", "worker.lab.test")
     refused(result, ["worker.lab.test", "jupyterhub-hub-db"], ["worker.lab.test", "monitoring-prometheus"])
     (worker,) = lab.get("node", "worker.lab.test")
     assert "unschedulable" not in worker["spec"]
 
 
-def test_a_path_that_would_take_others_files_is_refused():
+def test_a_path_with_files_of_others_is_rejected():
     given = {"egi_notebooks_destroy_data": True, "jupyterhub_db_path": "/", "prometheus_path": "/var/lib/.."}
     result = playbook("destroy", *CONFIRMED, "--extra-vars", json.dumps(given))
     refused(result, ["jupyterhub_db_path", '"/"'], ["prometheus_path", '"/var/lib/.."'])
 
 
 @pytest.mark.harsh
-def test_a_dry_run_takes_no_node(lab):
+def test_check_mode_removes_no_node(lab):
     result = playbook("destroy", *CONFIRMED, "--limit", "edge.lab.test", "--check")
     assert result.status == 0, result.failures
     (edge,) = lab.get("node", "edge.lab.test")
@@ -101,7 +101,7 @@ def test_nothing_of_the_cluster_is_left_on_a_node(lab, destroyed, node):
     assert host.run("ip -oneline link | grep -E 'cni0|flannel|veth'").stdout == ""
 
 
-def test_what_people_stored_is_still_there_and_no_longer_exported(lab, destroyed):
+def test_data_of_users_is_kept_and_no_longer_exported(lab, destroyed):
     host = lab.host("nfs")
     assert host.file(KEPT).content_string == "mine\n"
     assert host.check_output("exportfs -s") == ""

@@ -28,7 +28,7 @@ from user import Kernel
 #: which is not printed.
 MOMENTS = (
     "Tell all that is wrong",
-    "egi.notebooks.kube_worker : Ask the cluster for its nodes",
+    "egi.notebooks.kube_worker : Query the cluster for its nodes",
     "egi.notebooks.jupyterhub : Make this Helm the host's helm command",
 )
 

@@ -143,7 +143,7 @@ def test_the_address_that_the_inventory_names_is_registered(lab, tmp_path):
         "ansible_host": "203.0.113.5",
         "ansible_ssh_extra_args": f"-o HostName={WORKER.address} -o HostKeyAlias={WORKER.fqdn}",
     }
-    hosts = inventory(tmp_path, worker={"kube_node_address": WORKER.address} | floating)
+    hosts = inventory(tmp_path, worker={"egi_notebooks_node_address": WORKER.address} | floating)
     result = playbook("cluster", inventory=hosts)
     assert result.status == 0, result.failures
     assert result.changes == []

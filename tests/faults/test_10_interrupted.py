@@ -48,8 +48,7 @@ def without_power(*arguments: str) -> None:
 #: In the order in which a run comes to them. Each fails if it finds nothing to kill.
 MOMENTS = (
     partial(kill_when, nodes=CLUSTER, who=DOWNLOADING),
-    partial(on_master, who=running("kubeadm config images pull")),
-    # As it begins, with its keys made, and with an API that listens but lacks most of what it should have.
+    # As it begins to fetch images, with its keys made, and with an API that listens but lacks most of what it should have.
     init,
     partial(init, sign="test -e /etc/kubernetes/pki/sa.key"),
     without_power,
@@ -128,7 +127,7 @@ def test_a_dry_run_on_bare_machines_tells_what_is_to_come_and_makes_none_of_it(l
     result = playbook("site", "--check", "--diff")
     assert result.status == 0, result.failures
     changes = "\n".join(result.changes)
-    for told in ("master", "the control plane would be made"), ("worker", "the machine would join the cluster"):
+    for told in ("master", "the control plane would be created"), ("worker", "the host would join the cluster"):
         assert f"{MACHINES[told[0]].fqdn}: egi.notebooks.kube_{told[0]} : Report that {told[1]}" in changes, changes
     assert "egi.notebooks.jupyterhub : Report that the chart would be deployed" in changes, changes
     made = "/etc/kubernetes /etc/containerd /var/lib/etcd /usr/local/bin/kubeadm /usr/local/bin/containerd"

@@ -143,7 +143,7 @@ def test_scopes_and_offline_access_that_a_client_lacks_are_told_at_once(poor_cli
     text = "\n".join(lines)
     assert f"scope offline_access is not granted to client {poor_client}" in text
     assert "ask the Check-in team to allow refresh tokens" in text
-    assert "scopes entitlements, eduperson_entitlement, eduperson_assurance are not granted" in text
+    assert "scopes entitlements, eduperson_assurance are not granted" in text
     assert "ask the Check-in team to add them" in text
 
 

@@ -26,8 +26,8 @@ class LoginRules(ProviderClient):
         chosen = sorted(name for name in self.admin_users if not rules.SHORT_NAME.fullmatch(name))
         if chosen:
             raise ValueError(
-                f"admin_users must be names of egi and 26 letters and digits; got {', '.join(chosen)}. Others may choose "
-                "such a name at Check-in. Give admin roles to a VO instead."
+                f"admin_users must be names of egi and 26 letters and digits; got {', '.join(chosen)}. Others may "
+                "choose such a name at Check-in. Give admin roles to a VO instead."
             )
         #: One lock for each user name.
         self._locks: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
@@ -117,14 +117,11 @@ class LoginRules(ProviderClient):
         userinfo = auth_state[self.user_auth_state_key]
         if not await self._is_rejected_user(username, auth_state) and auth_state.get("refresh_token"):
             await self.revoke(auth_state["refresh_token"])
-        missing = [rules.missing(userinfo, vo, self.settings) for vo in self.settings["vos"]]
-        message = self.custom_403_message
+        missing = rules.missing_for_all(userinfo, self.settings)
+        advice = "Once a VO has accepted you, log in here again." if any(vo["join_url"] for vo in missing) else ""
         if rules.unassured_vos(userinfo, self.settings):
-            message = (
-                "You are in a virtual organisation (VO) that may use this service, but your identity is not assured "
-                "well enough. Please log in by another identity provider."
-            )
-        raise NotAdmitted(message, missing)
+            advice += " Another identity provider may assure your identity: log in as somebody else and choose it."
+        raise NotAdmitted(self.custom_403_message, missing, advice.strip())
 
     def is_admitted(self, auth_model: dict[str, Any]) -> bool:
         """Return whether the rules admit a user."""
@@ -136,7 +133,7 @@ class LoginRules(ProviderClient):
         return user.name not in self.blocked_users and self.is_admitted(auth_model)
 
     async def _is_rejected_user(self, username: str, auth_state: dict[str, Any]) -> bool:
-        """Return whether the hub has this user. If so the rejected login is news about them: their tokens may be dead."""
+        """Return whether the hub has this user. If so the login is news about them, whose old tokens may be dead."""
         identifier = auth_state[self.user_auth_state_key][rules.IDENTIFIER]
         async with self._locks[username]:
             # Somebody else may have chosen the same plain name.

@@ -20,7 +20,7 @@ BAD_ANSWER = (
 
 
 class PageError(web.HTTPError):
-    """An error page. ``vos`` has a line and maybe a link for each VO, see egi_notebooks_rules.missing."""
+    """An error page. ``vos`` has a line and maybe a link for each VO, see egi_notebooks_rules.missing_for_all."""
 
     def __init__(self, status: int, message: str, *, login_again: bool = True, vos: list[dict[str, Any]] | None = None):
         super().__init__(status, message)
@@ -28,10 +28,11 @@ class PageError(web.HTTPError):
 
 
 class NotAdmitted(PageError):
-    """A user may not log in."""
+    """A user may not log in. The advice stands below the VOs."""
 
-    def __init__(self, message: str, vos: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, message: str, vos: list[dict[str, Any]] | None = None, advice: str = "") -> None:
         super().__init__(403, message, vos=vos)
+        self.advice = advice
 
 
 class TokensRejected(PageError):

@@ -9,8 +9,8 @@ egi_notebooks_entitlement, which is plugins/module_utils/entitlement.py of the c
 
 - ``namespaces``: namespaces of trusted group entitlements;
 - ``vos``: list of ``name``, ``group`` (the VO itself), ``groups`` (a member of any of them is admitted),
-  ``admin_groups``, ``assurance``, ``requirement`` and ``enrolment_url`` (for the 403 page) and ``profiles``, in the order
-  that decides on the primary VO;
+  ``admin_groups``, ``assurance``, ``requirement`` and ``enrolment_url`` (for the 403 page) and ``profiles``, in the
+  order that decides on the primary VO;
 - ``user_names``: the claim of which user names are made, ``voperson_id`` or ``preferred_username``;
 - ``grace_seconds``: how long a server outlives its owner's last VO;
 - ``absence_seconds``: how long it outlives its owner's tokens at Check-in;

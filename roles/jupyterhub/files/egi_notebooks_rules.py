@@ -53,19 +53,25 @@ def unassured_vos(userinfo: Any, settings: dict[str, Any]) -> list[dict[str, Any
     return [vo for vo in _matching(userinfo, settings, "groups") if not _is_assured(userinfo, vo)]
 
 
-def missing(userinfo: Any, vo: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
-    """Return why a VO does not admit a person: its name, a sentence, and the URL where to join if that would help."""
-    names, needed = groups(userinfo, settings), vo["requirement"]
-    answer = {"name": vo["name"], "join_url": ""}
-    if set(names).intersection(vo["groups"]):
-        wanted = " or ".join(vo["assurance"])
-        return answer | {"why": f"You are a member, but your identity must be assured by {wanted}."}
-    answer["join_url"] = vo["enrolment_url"]
-    if vo["group"] in names:
-        return answer | {"why": f"You are a member, but this service is for: {needed}."}
-    return answer | {
-        "why": f"You are not a member. This service is for: {needed}." if needed else "You are not a member."
-    }
+def missing_for_all(userinfo: Any, settings: dict[str, Any]) -> list[dict[str, str]]:
+    """Return why each VO does not admit a person: name, sentence, and the URL where to join if that would help."""
+    names, found = set(groups(userinfo, settings)), []
+    for vo in settings["vos"]:
+        needed, why, join_url = vo["requirement"], "You are not a member.", vo["enrolment_url"]
+        if names.intersection(vo["groups"]):
+            why, join_url = (
+                f"You are a member, but your identity must be assured by {' or '.join(vo['assurance'])}.",
+                "",
+            )
+        elif vo["group"] in names:
+            why = f"You are a member, but you need {needed}."
+        elif needed:
+            why = f"You are not a member. You need {needed}."
+        # A VO may have several rules, and one button.
+        if any(each["name"] == vo["name"] and each["join_url"] for each in found):
+            join_url = ""
+        found.append({"name": vo["name"], "why": why, "join_url": join_url})
+    return found
 
 
 def is_admin(userinfo: Any, settings: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import kubespawner.spawner
@@ -18,6 +19,10 @@ from kubespawner.reflector import ResourceReflector
 from traitlets.config import Config
 
 from ansible_collections.egi.notebooks.plugins.filter.checkin_oauth import checkin_oauth
+
+# For the files of this folder.
+sys.path.insert(0, str(Path(__file__).parent))
+import hub_world  # noqa: E402
 
 VO = "vo.notebooks.egi.eu"
 URN = "urn:mace:egi.eu:group:{}#aai.egi.eu"
@@ -68,3 +73,18 @@ def configured(hub, monkeypatch):
 @pytest.fixture
 def config(configured):
     return configured()
+
+
+@pytest.fixture
+def play(configured, root, tmp_path):
+    """A decorator that plays a scenario at once, in a hub with changed settings."""
+
+    def with_settings(**changes):
+        config = configured(**changes)
+
+        def played(scenario):
+            hub_world.play(config, str(root / "roles/jupyterhub/files"), str(tmp_path), scenario)
+
+        return played
+
+    return with_settings

@@ -1,17 +1,13 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the hub is told, and its pages."""
+"""The configuration of the hub."""
 
 from __future__ import annotations
 
 import asyncio
-import pathlib
-import sys
 from types import SimpleNamespace
 
-import jinja2
-import jupyterhub
 import kubespawner.reflector
 import pytest
 from jupyterhub.handlers.metrics import MetricsHandler
@@ -83,43 +79,3 @@ def test_profiles_of_two_places_are_refused(hub, configured):
     site.KubeSpawner.profile_list = [{"display_name": "x"}]
     with pytest.raises(ValueError, match=r"singleuser\.profileList"):
         hub.hub.configure(site)
-
-
-@pytest.fixture
-def pages(root):
-    """Templates as the hub finds them: the role's, then its own."""
-    share = next(
-        path / "share/jupyterhub/templates"
-        for path in (pathlib.Path(sys.prefix), pathlib.Path(jupyterhub.__file__).parents[4])
-        if (path / "share/jupyterhub/templates").exists()
-    )
-    own = jinja2.FileSystemLoader(share)
-    return jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PrefixLoader({"templates": own}, "/"),
-                jinja2.FileSystemLoader(root / "roles/jupyterhub/files"),
-                own,
-            ]
-        ),
-    )
-
-
-WORLD = {"static_url": lambda path, **_: path, "base_url": "/hub/", "logo_url": "", "services": [], "parsed_scopes": {}}
-
-
-def test_the_page_of_a_refusal_links_to_each_enrolment(pages, configured):
-    config = configured(vos=[VO, {"name": "vo.other", "roles": ["x"]}])
-    page = pages.get_template("403.html").render(
-        **WORLD,
-        status_code=403,
-        status_message="Forbidden",
-        message=config.GenericOAuthenticator.custom_403_message + " <script>",
-    )
-    for vo in (VO, "vo.other"):
-        link = f"https://aai-demo.egi.eu/auth/realms/id/account/#/enroll?groupPath=/{vo}"
-        assert f'<a href="{link}" rel="noopener">{link}</a>' in page
-        assert vo in page
-    assert "&lt;script&gt;" in page
-    assert "403 : Forbidden" in page

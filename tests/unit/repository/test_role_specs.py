@@ -20,6 +20,8 @@ from ansible.errors import AnsibleError
 ROLES = sorted(path for path in (pathlib.Path(__file__).resolve().parents[3] / "roles").glob("*") if path.is_dir())
 #: What differs from host to host or comes from the inventory.
 INVENTORY = re.compile(r"\b(ansible_facts|groups|hostvars|inventory_hostname)\b")
+#: Set by a run, not by a site.
+INTERNAL = {"egi_notebooks_node", "egi_notebooks_preflight_passed"}
 MISSING = object()
 
 
@@ -98,6 +100,12 @@ def test_other_entry_points_take_the_same_options(role):
 def test_the_main_entry_point_has_an_example_play(role):
     (play,) = yaml.safe_load(entry_points(role)["main"].get("examples", "[{}]"))
     assert f"egi.notebooks.{role.name}" in str(play.get("roles")), "examples must be a play that uses the role"
+
+
+def test_shared_variables_are_documented(role, root):
+    used = set(re.findall(r"\begi_notebooks_\w+", (role / "defaults/main.yml").read_text(encoding="utf-8")))
+    documented = re.findall(r"`(egi_notebooks_\w+)`", (root / "docs/variables.md").read_text(encoding="utf-8"))
+    assert used - INTERNAL <= set(documented)
 
 
 def test_metadata_are_the_collection_s(role):

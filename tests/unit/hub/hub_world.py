@@ -204,6 +204,77 @@ class Browser:
         return await self.get("/hub/oauth_callback?" + urlencode({"code": login, "state": query["state"][0]}))
 
 
+# --- What scenarios do ---
+
+VO = "vo.notebooks.egi.eu"
+URN = "urn:mace:egi.eu:group:{}#aai.egi.eu"
+SHORT = "egiw4ndreq74crpqgzjlvxozperlf"
+
+
+def person(*groups, **claims):
+    return {
+        "voperson_id": f"{'0123456789abcdef' * 4}@egi.eu",
+        "preferred_username": "marta",
+        "name": "Marta Member",
+        "entitlements": [URN.format(group) for group in groups],
+    } | claims
+
+
+def error(response) -> str:
+    """What an error page says."""
+    return response.body.decode()
+
+
+def stale(hub):
+    """Let the hub's last answers about everybody be too old."""
+    (user,) = hub.app.users.values()
+    user._auth_refreshed = None
+    hub.authenticator._checked_at.clear()
+    return user
+
+
+async def logged_in(hub, *groups, server=False):
+    hub.checkin.people["m"] = person(*(groups or (VO,)))
+    browser = hub.browser()
+    await browser.log_in("m")
+    if server:
+        answer = await browser.get("/hub/spawn")
+        assert answer.code == 302, error(answer)
+        (user,) = hub.app.users.values()
+        await ready(user)
+    return browser
+
+
+async def ready(user):
+    """Wait for the user's server."""
+    await until(lambda: user.spawner.ready)
+
+
+async def until(true):
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.05)
+
+
+def is_sent_to_login(response) -> bool:
+    return response.code == 302 and response.headers["Location"].startswith("/hub/login")
+
+
+OUTAGES = [{"userinfo": 503}, {"userinfo": 404}, {"userinfo": 405}]
+
+
+def restarted(hub):
+    """Let the hub know no more than its database does."""
+    for memory in (hub.authenticator.no_vo_since, hub.authenticator.no_tokens_since, hub.authenticator.rejected):
+        memory.clear()
+    return stale(hub)
+
+
+async def stored_id_token(hub) -> str:
+    (user,) = hub.app.users.values()
+    return (await user.get_auth_state())["id_token"]
+
+
 Scenario = Callable[[SimpleNamespace], Awaitable[None]]
 
 
