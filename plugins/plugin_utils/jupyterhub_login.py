@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.filter.checkin_vo_profiles import checkin_vo_profiles
 from ansible_collections.egi.notebooks.plugins.module_utils import checkin_login
-from ansible_collections.egi.notebooks.plugins.module_utils.checkin import ENDPOINTS, is_host_name
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin import ENDPOINTS, SettingsError, is_host_name
+from ansible_collections.egi.notebooks.plugins.module_utils.checkin_site import read_logo
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check
 
 #: The hub imports what lies beside its configuration.
@@ -23,12 +25,21 @@ GOOD_DOMAIN, GOOD_VOS = "notebooks.example.org", ["vo.notebooks.egi.eu"]
 def login_settings(check: Check) -> dict[str, Any]:
     """Return the settings of the login: those of the site, and what comes from other variables of the role."""
     given = check["oauth"]
-    shared: dict[str, Any] = {"vos": check["vos"]} | ({"site": check["site"]} if check["site"] else {})
+    shared: dict[str, Any] = {"vos": check["vos"]} | ({"site": _site(check)} if check["site"] else {})
     if "callback_url" not in given:
         shared["domain"] = check["domain"]
     if check["oauth_ca_file"]:
         shared["ca_file"] = CA_PATH
     return shared | given
+
+
+def _site(check: Check) -> dict[str, Any]:
+    """Return what the hub's pages say, with the logo's file as a data URL. A wrong file stays as it is."""
+    site = dict(check["site"])
+    if str(site.get("logo") or "").startswith(("/", "~")):
+        with contextlib.suppress(SettingsError):
+            site["logo"] = read_logo(f"{check.name('site')}.logo", site["logo"])
+    return site
 
 
 def login_problems(check: Check) -> list[str]:

@@ -204,6 +204,29 @@ def test_all_is_reported_at_once(problems):
     assert "client_id" in "".join(found[4:])
 
 
+def test_each_setting_of_the_login_and_each_vo_has_its_problem(problems):
+    found = "\n".join(
+        problems(
+            egi_notebooks_vos=["vo.a", {"name": "urn:vo"}, {"name": "vo.b", "limits": {"cpu": -1}}],
+            jupyterhub_oauth={"environment": "demo", "pkce": "y", "user_names": "mail", "recheck_seconds": 1},
+            jupyterhub_site={"nam": "Ours", "logo": "/no/logo.png"},
+            jupyterhub_values={"hub": {"config": {"GenericOAuthenticator": {"allow_all": True}}}},
+        )
+    )
+    for name in (
+        "jupyterhub_oauth.client_id must be",
+        "jupyterhub_oauth.pkce must be",
+        "jupyterhub_oauth.user_names must be",
+        "jupyterhub_oauth.recheck_seconds must be",
+        "egi_notebooks_vos[1].name must be",
+        "egi_notebooks_vos[2].limits.cpu must be",
+        "jupyterhub_site: each key must be",
+        "jupyterhub_site.logo must be",
+        "jupyterhub_values.hub.config.GenericOAuthenticator.allow_all must be",
+    ):
+        assert name in found
+
+
 def test_no_problem_shows_a_secret(problems):
     found = problems(
         jupyterhub_oauth_client_secret="correct\nhorse", jupyterhub_oauth_client_secret_file="/etc/hostname"

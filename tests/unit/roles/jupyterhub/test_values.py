@@ -316,6 +316,15 @@ def test_zero_means_zero(helm_values, schema, chart_values, none):
     assert made["cull"]["enabled"] is False
 
 
+def test_the_hub_s_pages_say_what_the_site_is(helm_values, tmp_path):
+    (tmp_path / "logo.svg").write_text("<svg/>")
+    links = [{"title": "Terms of use", "url": "https://example.org/terms"}]
+    made = helm_values(jupyterhub_site={"name": "Ours", "logo": str(tmp_path / "logo.svg"), "links": links})
+    site = made["hub"]["config"]["EgiNotebooks"]["site"]
+    assert (site["name"], site["links"]) == ("Ours", links)
+    assert site["logo"].startswith("data:image/svg+xml;base64,")
+
+
 def test_jupyterlab_does_not_ask_users_for_news(values):
     file = values["singleuser"]["extraFiles"]["overrides.json"]
     assert file["mountPath"] == "/etc/jupyter/labconfig/default_setting_overrides.json"
