@@ -549,7 +549,9 @@ def test_the_role_s_values_make_a_hub_with_our_login(configure, render_role, tmp
         },
         "jupyterhub_oauth_client_secret": "s",
     }
-    values = render_role("jupyterhub", "__jupyterhub_helm_values", **site)
+    release_data = "lookup('egi.notebooks.decision', 'jupyterhub.release_data', objects=[], secret=[])"
+    data = render_role("jupyterhub", release_data, **site)
+    values = render_role("jupyterhub", "__jupyterhub_helm_values", **site, __jupyterhub_data=data)
     monkeypatch.syspath_prepend(str(tmp_path / "secret"))
     secrets = {"hub.config.JupyterHub.cookie_secret": "00" * 32, "hub.config.CryptKeeper.keys": "ab" * 32}
     config = configure(values, secrets)
