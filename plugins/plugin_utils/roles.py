@@ -34,6 +34,7 @@ class Reader:
         self.variables = variables
         self.run = read_run(variables)
         self._templar = templar
+        self._loader = loader
         # Trusted as templates, like the files of any role.
         self._load = functools.cache(lambda path: loader.load_from_file(str(path), trusted_as_template=True))
 

@@ -556,9 +556,7 @@ def test_users_mount_from_the_address_that_the_inventory_names(render_role):
     assert render_role("nfs_volumes", "nfs_volumes_server", groups={}, hostvars={}) == ""
 
 
-@pytest.mark.parametrize(
-    ("role", "variable"), [("jupyterhub", "jupyterhub_db_node"), ("prometheus", "prometheus_node")]
-)
+@pytest.mark.parametrize(("role", "variable"), [("jupyterhub", "jupyterhub_db_node")])
 def test_a_volume_s_node_goes_by_its_host_name(render_role, role, variable):
     def say(name, *known, **site):
         machines = {
@@ -574,29 +572,6 @@ def test_a_volume_s_node_goes_by_its_host_name(render_role, role, variable):
     assert say("c.site", "a", "b", "c") == say("", "a", "b", "c") == []
     # Of a this run knows nothing, as with --limit; the role asks the cluster.
     assert say("c", "b", "c") == say("c", groups={}) == []
-
-
-def test_the_metrics_node_is_one_and_their_volume_stays(render_role):
-    def problems(*volumes, **variables):
-        nodes = [{"kind": "Node", "metadata": {"name": name}, "spec": {}} for name in ("w1", "w2")]
-        cluster = {"stdout": json.dumps({"items": [*nodes, *volumes]})}
-        return render_role("prometheus", "__prometheus_volume_problems", __prometheus_cluster=cluster, **variables)
-
-    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["w2"]}]}
-    there = {
-        "kind": "PersistentVolume",
-        "metadata": {"name": "monitoring-prometheus"},
-        "spec": {
-            "hostPath": {"path": "/var/lib/egi-notebooks/prometheus"},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
-        },
-    }
-    assert problems() == problems(there) == problems(there, prometheus_node="w2") == []
-    (problem,) = problems(prometheus_node="w3")
-    assert problem == 'prometheus_node is "w3"; allowed is the name of a node of the cluster (w1, w2), or nothing'
-    for changed in ({"prometheus_node": "w1"}, {"prometheus_path": "/srv/metrics"}):
-        (problem,) = problems(there, **changed)
-        assert 'allowed are "w2" and "/var/lib/egi-notebooks/prometheus", where the volume' in problem
 
 
 def test_the_homes_volume_stays_as_it_is(render_role):
@@ -623,38 +598,6 @@ def test_the_homes_volume_stays_as_it_is(render_role):
     assert problem.startswith('nfs_volumes_namespace is "second"; allowed is "jupyterhub", whose claim has the volume')
     # Nobody has it any more.
     assert problems(volume | {"status": {"phase": "Released"}}, nfs_volumes_namespace="second") == []
-
-
-def test_a_certificate_of_another_system_is_stored_as_servers_read_it(render_role, tmp_path):
-    files = {name: tmp_path / name for name in ("edge_ingress_certificate_file", "edge_ingress_key_file")}
-    for path in files.values():
-        path.write_bytes("\ufeff-----BEGIN X-----\r\n  QUJD \r\n-----END X-----\r\n".encode())
-    site = {name: str(path) for name, path in files.items()}
-    for name in ("__edge_ingress_certificate", "__edge_ingress_key"):
-        assert render_role("edge_ingress", name, **site) == "-----BEGIN X-----\nQUJD\n-----END X-----"
-
-
-def test_all_about_the_edge_is_told_at_once(render_role, tmp_path):
-    binary = tmp_path / "tls.der"
-    binary.write_bytes(b"\x30\x82\xff\xfe")
-    problems = render_role(
-        "edge_ingress",
-        "__edge_ingress_bad_inputs",
-        egi_notebooks_domain="notebooks.invalid",
-        egi_notebooks_ca_file="/no/ca",
-        edge_ingress_tls="provided",
-        edge_ingress_certificate_file=str(binary),
-        edge_ingress_key_file=str(binary),
-        edge_ingress_tls_min_version="1.0",
-    )
-    assert [problem.split(" is ")[0] for problem in problems] == [
-        "egi_notebooks_ca_file",
-        "edge_ingress_tls_min_version",
-        "egi_notebooks_domain",
-        "edge_ingress_certificate_file",
-    ]
-    assert "The certificate file holds no certificate" in problems[-1]
-    assert "The private key file holds no key" in problems[-1]
 
 
 @pytest.mark.parametrize(
