@@ -93,6 +93,7 @@ changes:
 import copy
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -313,10 +314,13 @@ def make_kubectl(module: AnsibleModule, path: str) -> Kubectl:
 
     def kubectl(*arguments: str, data: str = "", timeout: int = module.params["timeout"]) -> str:
         command = [path, f"--kubeconfig={module.params['kubeconfig']}", f"--request-timeout={timeout}s", *arguments]
-        code, output, error = module.run_command(command, data=data or None, environ_update=DIRECT)
-        if code:
-            raise ClusterError(f"kubectl {arguments[0]} failed: {error.strip() or output.strip()}")
-        return output
+        # Not run_command, which hides the message of a program that ends before it has read its input.
+        result = subprocess.run(
+            command, input=data, capture_output=True, text=True, check=False, env={**os.environ, **DIRECT}
+        )
+        if result.returncode:
+            raise ClusterError(f"kubectl {arguments[0]} failed: {(result.stderr or result.stdout).strip()}")
+        return result.stdout
 
     return kubectl
 
