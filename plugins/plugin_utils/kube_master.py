@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.egi.notebooks.plugins.plugin_utils import rules
+from ansible_collections.egi.notebooks.plugins.plugin_utils import inventory, rules
 from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import artifact
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must
 
@@ -190,6 +190,6 @@ def member_problems(check: Check, member: Mapping[str, Any]) -> Iterator[str]:
     yield from _other_network_problems(check, "pod_cidr", member["pod_cidr"])
 
 
-def node_faults(check: Check, objects: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each node of the cluster that is not ready."""
-    return [f"Node {node['metadata']['name']} is not ready." for node in objects if not rules.is_ready(node)]
+def known_nodes(check: Check) -> list[str]:
+    """Return the names that the inventory's hosts have as nodes; none where the run has not reached them all."""
+    return inventory.known_nodes(check.run)

@@ -290,15 +290,12 @@ def test_images_of_the_control_plane(check):
     assert kube_master.downloads(check(kube_master_version="1")) == []
 
 
-def test_nodes_that_are_not_ready_are_reported(check):
-    def node(name, status):
-        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
-
-    objects = [node("a", "True"), node("b", "Unknown"), {"metadata": {"name": "c"}}]
-    assert kube_master.node_faults(check(), objects) == ["Node b is not ready.", "Node c is not ready."]
+def test_the_nodes_of_the_inventory_are_known_if_all_hosts_are_reached(check):
+    assert kube_master.known_nodes(check(groups={"masters": ["a"]})) == ["a.example.org"]
+    # Of b and c this run knows nothing.
+    assert kube_master.known_nodes(check()) == []
 
 
-@pytest.fixture
 def template(render_role, host_facts):
     """Return a function that gives the documents of a template of the role."""
 
