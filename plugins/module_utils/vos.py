@@ -70,7 +70,7 @@ class Vo:
         """The groups and roles that a member of the VO needs, in words; empty if membership is enough."""
         wanted = [f"group {' or '.join(self.groups)}"] if self.groups else []
         wanted += [f"role {' or '.join(self.roles)}"] if self.roles else []
-        return ", ".join(wanted)
+        return " and ".join(wanted)
 
     def _names(self, roles: Sequence[str | None]) -> list[str]:
         paths = [[self.name, *group.split("/")] for group in self.groups] or [[self.name]]

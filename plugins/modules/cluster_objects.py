@@ -93,6 +93,7 @@ changes:
 import copy
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -107,6 +108,8 @@ RUNNING = "daemonsets,deployments,statefulsets,jobs,cronjobs,pods"
 STORED = f"{RUNNING},services,ingresses,configmaps,secrets,serviceaccounts,persistentvolumeclaims"
 #: What Kubernetes itself puts into each namespace.
 BUILT_IN = (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))
+#: Seconds that the API may take for a change, such as while the control plane starts.
+CHANGE_TIMEOUT = 120
 #: The cluster's API is never reached through a proxy.
 DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
 
@@ -241,7 +244,9 @@ class Cluster:
 
     def apply(self, wanted: list[dict], before: dict[tuple[str, str, str], dict]) -> list[dict]:
         """Apply manifests and return those whose objects changed by it."""
-        text = self.kubectl("apply", "--filename=-", "--output=json", data=as_list(wanted))
+        # To validate them, kubectl would download all of the API's schema first.
+        arguments = ("apply", "--filename=-", "--validate=false", "--output=json")
+        text = self.kubectl(*arguments, data=as_list(wanted), timeout=CHANGE_TIMEOUT)
         answer = json.loads(text)
         after = {identity(item): item["metadata"]["resourceVersion"] for item in answer.get("items", [answer])}
         old = {name: item["metadata"]["resourceVersion"] for name, item in before.items()}
@@ -278,7 +283,7 @@ def present(cluster: Cluster, wanted: list[dict], advice: str, dry: bool) -> lis
             foreign.append(shown(item) + (f" with {', '.join(running)}" if running else ""))
     if foreign:
         raise ClusterError(
-            f"the cluster must not have objects of others by the names of this role's; it has {'; '.join(foreign)}. "
+            f"The cluster must not have objects of others by the names of this role's; it has {'; '.join(foreign)}. "
             f"{advice}"
         )
     stale = [item for item in wanted if not is_current(found.get(identity(item)), item)]
@@ -309,10 +314,13 @@ def make_kubectl(module: AnsibleModule, path: str) -> Kubectl:
 
     def kubectl(*arguments: str, data: str = "", timeout: int = module.params["timeout"]) -> str:
         command = [path, f"--kubeconfig={module.params['kubeconfig']}", f"--request-timeout={timeout}s", *arguments]
-        code, output, error = module.run_command(command, data=data or None, environ_update=DIRECT)
-        if code:
-            raise ClusterError(f"kubectl {arguments[0]} failed: {error.strip() or output.strip()}")
-        return output
+        # Not run_command, which hides the message of a program that ends before it has read its input.
+        result = subprocess.run(
+            command, input=data, capture_output=True, text=True, check=False, env={**os.environ, **DIRECT}
+        )
+        if result.returncode:
+            raise ClusterError(f"kubectl {arguments[0]} failed: {(result.stderr or result.stdout).strip()}")
+        return result.stdout
 
     return kubectl
 
@@ -354,9 +362,7 @@ def main() -> None:
             if params["wait"] and not module.check_mode:
                 cluster.wait(wanted, params["wait"])
     except ClusterError as error:
-        # One line, as every message.
-        text = " ".join(str(error).split())
-        module.fail_json(msg=text[:1].upper() + text[1:], changed=bool(changes), changes=changes)
+        module.fail_json(msg=" ".join(str(error).split()), changed=bool(changes), changes=changes)
     module.exit_json(changed=bool(changes), changes=changes)
 
 

@@ -41,7 +41,7 @@ def test_an_outsider_sees_what_is_missing_and_where_to_join(play):
         assert "<h1>You cannot use Notebooks &amp; &lt;More&gt; yet</h1>" in text
         rows = re.findall(r"<li>(.*?)</li>", text, re.DOTALL)
         assert [re.search("<strong>(.*?)</strong>(.*?)</div>", row, re.DOTALL).groups() for row in rows] == [
-            ("vo.first", "You are a member, but you need group staff or guests, role pilot."),
+            ("vo.first", "You are a member, but you need group staff or guests and role pilot."),
             (VO, "You are not a member."),
             ("vo.assured", f"You are a member, but your identity must be assured by {HIGH}."),
         ]
@@ -105,5 +105,5 @@ def test_the_form_of_profiles_is_in_a_page_of_the_site(play):
         page = template.render(
             site=hub.app.config.EgiNotebooks.site, static_url=lambda path, **_: path, spawner_options_form="<b>form</b>"
         )
-        assert "<h1>Start your server</h1>" in page
+        assert '<h1 class="h3">Start your server</h1>' in page
         assert "<b>form</b>" in page

@@ -141,7 +141,7 @@ def test_groups_and_roles_narrow_a_vo_and_the_order_is_kept():
         ("vo.c", ["vo.c"], []),
     ]
     refusal = made["GenericOAuthenticator"]["custom_403_message"]
-    assert "vo.b (group training/2026 or staff, role a or b) at https://" in refusal
+    assert "vo.b (group training/2026 or staff and role a or b) at https://" in refusal
 
 
 def test_an_assurance_adds_its_scope():

@@ -1,20 +1,19 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every kind of bad certificate file is told in one plain sentence; good ones, however written, pass."""
+"""Every kind of bad certificate file is reported in one sentence; good ones, however written, pass."""
 
 from __future__ import annotations
 
 import datetime
 
 import pytest
-from ansible.errors import AnsibleFilterError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ansible_collections.egi.notebooks.plugins.filter.certificate_problems import FilterModule, certificate_problems
+from ansible_collections.egi.notebooks.plugins.plugin_utils.certificate import certificate_problems, is_signed
 
 DOMAIN = "notebooks.example.org"
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
@@ -116,27 +115,29 @@ def test_domain(names, domain, good):
             ROOT.pem + INTERMEDIATE.pem + SERVER.pem,
             None,
             f"The certificates are in the wrong order: the server's own ({DOMAIN}) is number 3 and must be the first, "
-            "each followed by the one that signed it.",
+            "each followed by its issuer's.",
             id="root first",
         ),
         pytest.param(
             INTERMEDIATE.pem + SERVER.pem,
             None,
             f"The certificates are in the wrong order: the server's own ({DOMAIN}) is number 2 and must be the first, "
-            "each followed by the one that signed it.",
+            "each followed by its issuer's.",
             id="intermediate first",
         ),
         pytest.param(
             SERVER.pem,
             None,
             f"The chain is incomplete: {DOMAIN} is signed by Intermediate, which is neither in the file nor a trusted "
-            "root. Append the missing intermediate certificate, or name the file of a private CA.",
+            "root. Append the missing intermediate certificate, or set edge_ingress_ca_file to the file of a private "
+            "CA.",
             id="no intermediate",
         ),
         pytest.param(
             SERVER.pem + ROOT.pem + INTERMEDIATE.pem,
             None,
-            f"The chain is broken: certificate 1 ({DOMAIN}) is signed by Intermediate, but what follows it is Root.",
+            f"The chain is broken: certificate 1 ({DOMAIN}) is signed by Intermediate, but the next one is that of "
+            "Root.",
             id="intermediates swapped",
         ),
         pytest.param(
@@ -148,78 +149,78 @@ def test_domain(names, domain, good):
         pytest.param(
             cut(SERVER.pem + INTERMEDIATE.pem),
             None,
-            "The certificate file has no END line for block 2 (CERTIFICATE): it was cut off.",
+            "The certificate file has no END line for block 2 (CERTIFICATE): it is cut off.",
             id="last line cut",
         ),
         pytest.param(
             cut(SERVER.pem) + INTERMEDIATE.pem,
             None,
-            "The certificate file has no END line for block 1 (CERTIFICATE): it was cut off.",
+            "The certificate file has no END line for block 1 (CERTIFICATE): it is cut off.",
             id="cut in the middle",
         ),
         pytest.param(
             SERVER.pem.replace("MII", "M!I", 1),
             None,
-            "The certificate file is damaged in block 1 (CERTIFICATE): no valid base64.",
+            "The certificate file is damaged in block 1 (CERTIFICATE): it is not valid base64.",
             id="bad base64",
         ),
         pytest.param(
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             None,
-            "The certificate file is damaged in block 1: it holds no readable certificate.",
+            "The certificate file is damaged in block 1: it is not a readable certificate.",
             id="no certificate inside",
         ),
         pytest.param(
             SERVER.pem.replace("-----BEGIN", "----BEGIN") + INTERMEDIATE.pem,
             None,
-            "The certificate file has an END line of CERTIFICATE that no BEGIN line belongs to.",
+            "The certificate file has an END line of CERTIFICATE without a BEGIN line.",
             id="dash lost in a BEGIN line",
         ),
         pytest.param(
             SERVER.pem.replace("CERTIFICATE-----", "CERTIFICATE---") + INTERMEDIATE.pem,
             None,
-            "The certificate file has a damaged line of dashes in block 1: line 1.",
+            "The certificate file has a malformed BEGIN or END in block 1: line 1.",
             id="dashes lost",
         ),
         pytest.param(
             SERVER.pem.replace(" CERTIFICATE", " X509 CERTIFICATE"),
             None,
-            "The certificate file holds no certificate: PEM is expected, with a line -----BEGIN CERTIFICATE-----.",
+            "The certificate file has no certificate; must be PEM, with a line -----BEGIN CERTIFICATE-----.",
             id="label that servers don't read",
         ),
         pytest.param(
             "",
             None,
-            "The certificate file holds no certificate: PEM is expected, with a line -----BEGIN CERTIFICATE-----.",
+            "The certificate file has no certificate; must be PEM, with a line -----BEGIN CERTIFICATE-----.",
             id="empty",
         ),
         pytest.param(
             SERVER.pem + INTERMEDIATE.pem,
             SERVER.pem,
-            "The private key file holds no key: PEM is expected, with a line -----BEGIN PRIVATE KEY-----.",
+            "The private key file has no key; must be PEM, with a line -----BEGIN PRIVATE KEY-----.",
             id="certificate given as key",
         ),
         pytest.param(
             SERVER.pem + INTERMEDIATE.pem,
             SERVER.private() + STRANGER.private(),
-            "The private key file holds 2 private keys: one is expected.",
+            "The private key file has 2 private keys; must have one.",
             id="two keys",
         ),
         pytest.param(
             SERVER.pem + INTERMEDIATE.pem,
             SERVER.private(serialization.BestAvailableEncryption(b"secret")),
-            "The private key is encrypted: nobody is there to type its passphrase, so store it decrypted.",
+            "The private key is encrypted; must be unencrypted, as nobody enters its passphrase when Traefik starts.",
             id="encrypted key",
         ),
         pytest.param(
             SERVER.pem + INTERMEDIATE.pem,
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-            "The private key is damaged: it can't be read as a key.",
+            "The private key is damaged: it is not a readable key.",
             id="damaged key",
         ),
     ],
 )
-def test_bad_files_are_told_in_one_sentence(certificate, key, sentence):
+def test_bad_files_are_reported_in_one_sentence(certificate, key, sentence):
     assert check(certificate, key) == [sentence]
 
 
@@ -227,13 +228,13 @@ def test_a_foreign_key_does_not_hide_the_wrong_order():
     assert check(ROOT.pem + INTERMEDIATE.pem + SERVER.pem, STRANGER.private()) == [
         f"The private key does not belong to the certificate of {DOMAIN}.",
         f"The certificates are in the wrong order: the server's own ({DOMAIN}) is number 3 and must be the first, "
-        "each followed by the one that signed it.",
+        "each followed by its issuer's.",
     ]
 
 
 def test_a_damaged_key_does_not_hide_the_wrong_order():
     key, order = check(INTERMEDIATE.pem + SERVER.pem, cut(SERVER.private()))
-    assert key == "The private key has no END line for block 1 (PRIVATE KEY): it was cut off."
+    assert key == "The private key has no END line for block 1 (PRIVATE KEY): it is cut off."
     assert order.startswith("The certificates are in the wrong order:")
 
 
@@ -253,7 +254,7 @@ def test_dates(start, end, sentence):
     assert check(server.pem + INTERMEDIATE.pem, server.private()) == [sentence]
 
 
-def test_expired_intermediate_is_told():
+def test_an_expired_intermediate_is_reported():
     old = Party("Intermediate", ROOT, usage=(), end=-1)
     server = Party(DOMAIN, old, [DOMAIN])
     assert check(server.pem + old.pem, server.private()) == [
@@ -264,35 +265,36 @@ def test_expired_intermediate_is_told():
 def test_common_name_alone_is_refused():
     server = Party(DOMAIN, INTERMEDIATE)
     assert check(server.pem + INTERMEDIATE.pem, server.private()) == [
-        "The certificate names no host in its subjectAltName: browsers no longer read the common name."
+        "The certificate has no host name in its subjectAltName; browsers ignore the common name."
     ]
 
 
 def test_client_certificate_is_refused():
     client = Party(DOMAIN, INTERMEDIATE, [DOMAIN], usage=(ExtendedKeyUsageOID.CLIENT_AUTH,))
     assert check(client.pem + INTERMEDIATE.pem, client.private()) == [
-        f"The certificate of {DOMAIN} is not meant for servers (its extended key usage)."
+        f"The certificate of {DOMAIN} is not valid for servers (extended key usage)."
     ]
 
 
 def test_short_rsa_key_is_refused():
     weak = Party(DOMAIN, INTERMEDIATE, [DOMAIN], key=rsa.generate_private_key(65537, 1024))
     assert check(weak.pem + INTERMEDIATE.pem, weak.private()) == [
-        f"The certificate of {DOMAIN} has an RSA key of 1024 bits: browsers want 2048 or more."
+        f"The certificate of {DOMAIN} has an RSA key of 1024 bits; must have at least 2048."
     ]
 
 
 def test_same_name_of_another_ca_does_not_pass_for_the_issuer():
     impostor = Party("Intermediate", ROOT, usage=(), end=2000)
     assert check(SERVER.pem + impostor.pem) == [
-        f"The chain is broken: certificate 1 ({DOMAIN}) is signed by Intermediate, but what follows it is Intermediate."
+        f"The chain is broken: certificate 1 ({DOMAIN}) is signed by Intermediate, but the next one is that of "
+        "Intermediate."
     ]
 
 
 def test_untrusted_roots():
     alone = Party(DOMAIN, names=[DOMAIN])
     assert check(alone.pem, alone.private()) == [
-        f"The chain ends at {DOMAIN}, which is no trusted root: name its file as a private CA."
+        f"The chain ends at {DOMAIN}, which is not trusted. Set edge_ingress_ca_file to its file."
     ]
     assert check(alone.pem, alone.private(), trusted=alone.pem) == []
     assert check(alone.pem, alone.private(), trusted="") == []
@@ -302,7 +304,7 @@ def test_untrusted_roots():
     assert check(SERVER.pem, trusted=STRANGER.pem + INTERMEDIATE.pem) == []
 
 
-def test_several_faults_are_all_told():
+def test_several_faults_are_all_reported():
     server = Party(DOMAIN, INTERMEDIATE, ["other.example.org"], end=-1)
     assert len(check(server.pem, server.private())) == 3
     assert len(check("", "nothing")) == 2
@@ -317,12 +319,12 @@ def test_no_sentence_holds_a_part_of_the_key():
         assert secret[:16] not in " ".join(problems)
 
 
-def test_a_key_whose_lines_ran_together_is_told_by_the_line_s_number():
+def test_a_key_whose_lines_ran_together_is_reported_by_the_line_s_number():
     pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     begin, secret, end = pem.decode().splitlines()
-    dashes = "has a damaged line of dashes in block 1: line"
+    dashes = "has a malformed BEGIN or END in block 1: line"
     for broken, line in (
         (f"{begin}\n{secret}{end}\n", 2),
         (f"{begin}{secret}\n{end}\n", 1),
@@ -337,11 +339,19 @@ def test_present_time_is_the_default():
     assert "expired on" in " ".join(certificate_problems(Party("a", names=["a"], end=-2000, start=-2001).pem, "", "a"))
 
 
-@pytest.mark.parametrize("bad", [None, 1, b"bytes", ["list"]])
-def test_only_text_is_taken(bad):
-    with pytest.raises(AnsibleFilterError, match="must be a string"):
-        certificate_problems(bad, "", DOMAIN)
-
-
-def test_the_filter_is_registered():
-    assert FilterModule().filters() == {"certificate_problems": certificate_problems}
+@pytest.mark.parametrize(
+    ("names", "days", "good"),
+    [
+        ([DOMAIN, "alias.example.org"], 30, True),
+        ([DOMAIN], 30, False),
+        # The common name is the first one.
+        (["alias.example.org", DOMAIN], 30, False),
+        ([DOMAIN, "alias.example.org"], 90, False),
+    ],
+)
+def test_a_certificate_of_the_internal_ca_is_kept_as_long_as_it_fits(names, days, good):
+    server = Party(DOMAIN, ROOT, ["alias.example.org", DOMAIN])
+    assert is_signed(server.pem, server.private(), ROOT.pem, names, days, NOW) is good
+    assert not is_signed(server.pem, STRANGER.private(), ROOT.pem, names, days, NOW)
+    assert not is_signed(server.pem, server.private(), STRANGER.pem, names, days, NOW)
+    assert not is_signed("", "", "", names, days, NOW)

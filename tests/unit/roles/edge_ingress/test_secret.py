@@ -22,9 +22,9 @@ SITE = {
     "edge_ingress_tls": "provided",
     "edge_ingress_certificate_secret": "site",
 }
-REFUSED = (
-    'edge_ingress_certificate_secret is "site"; allowed is a Secret of type kubernetes.io/tls in the namespace {}, '
-    "with a certificate and its key that browsers take. "
+REJECTED = (
+    "edge_ingress_certificate_secret must be the name of a Secret of type kubernetes.io/tls in the namespace {}, with "
+    'a certificate that browsers accept and its key; got "site". '
 )
 
 
@@ -54,64 +54,82 @@ CERTIFICATE, KEY = pair()
 FOREIGN_KEY = pair()[1]
 
 
-def secret(certificate=CERTIFICATE, key=KEY, kind="kubernetes.io/tls", encoding="utf-8") -> str:
-    """A Secret as kubectl tells it."""
+def secret(certificate=CERTIFICATE, key=KEY, kind="kubernetes.io/tls", encoding="utf-8") -> dict:
+    """A Secret as the API has it."""
     data = {"tls.crt": certificate, "tls.key": key}
     coded = {name: base64.b64encode(text.encode(encoding)).decode() for name, text in data.items() if text is not None}
-    return json.dumps({"kind": "Secret", "type": kind, "data": coded})
+    return {"kind": "Secret", "metadata": {"name": "site"}, "type": kind, "data": coded}
 
 
 @pytest.fixture
-def say(render_role, tmp_path):
-    """Return a function that gives what the edge's checks say to what kubectl has told, and to other variables."""
+def problems(role_problems, tmp_path):
+    """Return a function that gives what the checks of a host say with this Secret in its cluster."""
     authority = tmp_path / "ca.crt"
     authority.write_text(CERTIFICATE)
+    asked = []
 
-    def call(stdout="", rc=0, **variables):
-        told = {"rc": rc, "stdout": stdout, "stderr": ""}
-        site = SITE | {"edge_ingress_ca_file": str(authority), "__edge_ingress_stored": told} | variables
-        return render_role("edge_ingress", "__edge_ingress_bad_inputs", **site)
+    def call(*secrets, state="present", **variables):
+        def query(module, **arguments):
+            asked.append((module, arguments))
+            return {"state": state, "reason": "refused", "objects": list(secrets)}
 
+        site = SITE | {"edge_ingress_ca_file": str(authority)} | variables
+        return role_problems("edge_ingress", query=query, **site)
+
+    call.asked = asked
     return call
 
 
-def test_a_good_secret_passes_and_so_does_one_that_nobody_can_look_at_yet(say):
-    assert say(secret()) == []
-    assert say(secret(CERTIFICATE.replace("\n", "\r\n"))) == []
-    assert say(rc=1) == []
-    # Not asked for at all.
-    assert say(edge_ingress_tls="selfsigned", edge_ingress_certificate_secret="") == []
+def test_a_good_secret_passes_and_so_does_one_that_cannot_be_read_yet(problems):
+    assert problems(secret()) == []
+    assert problems(secret(CERTIFICATE.replace("\n", "\r\n"))) == []
+    assert problems(state="absent") == problems(state="unreachable") == []
+    assert len(problems.asked) == 4
+    assert problems.asked[0] == (
+        "egi.notebooks.cluster_info",
+        {
+            "no_log": True,
+            "kubeconfig": "/etc/kubernetes/admin.conf",
+            "kinds": ["secrets"],
+            "namespace": "edge",
+            "name": "site",
+            "required": False,
+        },
+    )
+    # Without one nothing is queried.
+    assert problems(edge_ingress_tls="selfsigned", edge_ingress_certificate_secret="") == []
+    assert len(problems.asked) == 4
 
 
 @pytest.mark.parametrize(
-    ("stdout", "flaw"),
+    ("stored", "flaw"),
     [
-        ("", "There is none of this name: kubectl create secret tls makes one."),
-        (secret(kind="Opaque"), "It is of type Opaque."),
-        (secret(CERTIFICATE[:-30]), "The certificate file has no END line for block 1 (CERTIFICATE): it was cut off."),
-        (secret(key=FOREIGN_KEY), f"The private key does not belong to the certificate of {DOMAIN}."),
-        (secret(key=None), "The private key file holds no key: PEM is expected, with a line -----BEGIN PRIVATE KEY"),
-        (secret("0\x82ÿþ", encoding="latin-1"), "The certificate file holds no certificate: PEM is expected"),
+        ([], "There is none of this name. Create it with kubectl create secret tls."),
+        ([secret(kind="Opaque")], "It is of type Opaque."),
+        ([secret(CERTIFICATE[:-30])], "The certificate file has no END line for block 1 (CERTIFICATE): it is cut off."),
+        ([secret(key=FOREIGN_KEY)], f"The private key does not belong to the certificate of {DOMAIN}."),
+        ([secret(key=None)], "The private key file has no key; must be PEM, with a line -----BEGIN PRIVATE KEY"),
+        ([secret("0\x82ÿþ", encoding="latin-1")], "The certificate file has no certificate; must be PEM"),
         # Traefik would not find it.
-        (secret("\ufeff" + CERTIFICATE), "The certificate file has a damaged line of dashes in block 1"),
-        (json.dumps({"type": "kubernetes.io/tls"}), "The certificate file holds no certificate: PEM is expected"),
+        ([secret("\ufeff" + CERTIFICATE)], "The certificate file has a malformed BEGIN or END in block 1"),
+        ([{"type": "kubernetes.io/tls"}], "The certificate file has no certificate; must be PEM"),
     ],
 )
-def test_a_secret_that_can_t_be_served_is_refused(say, stdout, flaw):
-    (problem,) = say(stdout)
-    assert problem.startswith(REFUSED.format("edge") + flaw)
+def test_a_secret_that_cannot_be_served_is_rejected(problems, stored, flaw):
+    (problem,) = problems(*stored)
+    assert problem.startswith(REJECTED.format("edge") + flaw)
     assert "\n" not in problem
     assert not any(line in problem for line in (KEY + FOREIGN_KEY).splitlines() if "-----" not in line)
 
 
-def test_names_dates_and_chain_of_a_secret_are_checked(say):
-    (problem,) = say(secret(*pair("other.example.org", days=-1)))
+def test_names_dates_and_chain_of_a_secret_are_checked(problems):
+    (problem,) = problems(secret(*pair("other.example.org", days=-1)))
     assert f"The certificate is for other.example.org, not for {DOMAIN}." in problem
     assert "The certificate of other.example.org expired on" in problem
-    (problem,) = say(secret(), edge_ingress_aliases=["alias.example.org"])
+    (problem,) = problems(secret(), edge_ingress_aliases=["alias.example.org"])
     assert f"The certificate is for {DOMAIN}, not for alias.example.org." in problem
-    (problem,) = say(secret(*pair()))
-    assert "which is no trusted root" in problem
+    (problem,) = problems(secret(*pair()))
+    assert "which is not trusted" in problem
 
 
 @pytest.mark.parametrize(
@@ -119,25 +137,30 @@ def test_names_dates_and_chain_of_a_secret_are_checked(say):
     [
         (
             {"edge_ingress_certificate_secret": "--all"},
-            'edge_ingress_certificate_secret is "--all"; allowed is the name of a Secret, of small letters',
+            "edge_ingress_certificate_secret must be the name of a Secret: lowercase letters, digits, '-' and '.'; got",
         ),
         # The internal CA's certificate would replace the site's.
         (
             {"edge_ingress_tls": "selfsigned"},
-            'edge_ingress_certificate_secret is "site" and edge_ingress_tls is "selfsigned", which would write into',
+            'edge_ingress_certificate_secret must be empty with edge_ingress_tls selfsigned; got "site". The',
+        ),
+        (
+            {"edge_ingress_certificate_file": "/tls.crt", "edge_ingress_key_file": "/tls.key"},
+            "edge_ingress_certificate_secret must be empty or the name of a Secret, and the only source of the",
         ),
     ],
 )
-def test_a_secret_that_must_not_be_asked_for_or_written_is_refused(say, variables, sentence):
-    (problem,) = say(**variables)
+def test_a_secret_that_must_not_be_read_or_written_is_rejected(problems, variables, sentence):
+    (problem,) = problems(secret(), **variables)
     assert problem.startswith(sentence)
 
 
-# Each host is a case: its kubectl tells what the file named by the edge's namespace has.
+# Each host is a case: its kubectl prints the Secrets in the file named by the edge's namespace, and one edge.
 KUBECTL = """#!/bin/sh
 echo "$*" >>{folder}/asked
-for word; do case "$word" in --namespace=*) told={folder}/${{word#*=}}.json;; esac; done
-[ -e "$told" ] && exec cat "$told"
+case "$*" in *nodes*) exec cat {folder}/nodes.json;; esac
+for word; do case "$word" in --namespace=*) answer={folder}/${{word#*=}}.json;; esac; done
+[ -e "$answer" ] && exec cat "$answer"
 echo "The connection to the server was refused" >&2
 exit 1
 """
@@ -146,12 +169,18 @@ PLAYBOOK = """
   hosts: all
   gather_facts: false
   tasks:
+    # With facts the checks query the host.
+    - name: Have facts
+      ansible.builtin.set_fact:
+        egi_notebooks_node: {nodename: m}
+        cacheable: true
+
     - name: Check alone
       block:
         - name: Check alone
           ansible.builtin.include_role:
             name: egi.notebooks.edge_ingress
-            tasks_from: preflight
+            tasks_from: problems
       rescue:
         - name: Go on
           ansible.builtin.set_fact:
@@ -167,15 +196,20 @@ PLAYBOOK = """
 
 @pytest.fixture
 def run(ansible_playbook, tmp_path):
-    """Return a function that runs the role on hosts with such Secrets; what tasks of the role told each host."""
+    """Return a function that runs the role on hosts with such Secrets; the answers of its tasks by host."""
+    nodes = [
+        {"kind": "Node", "metadata": {"name": "e", "labels": {"egi.eu/edge": "true"}}, "status": {"addresses": []}}
+    ]
+    (tmp_path / "nodes.json").write_text(json.dumps({"items": nodes}))
+    (tmp_path / "kubeconfig").touch()
 
-    def call(cases, *arguments):
+    def call(cases, *arguments, kubeconfig="kubeconfig"):
         kubectl = tmp_path / "kubectl"
         kubectl.write_text(KUBECTL.format(folder=tmp_path))
         kubectl.chmod(0o755)
-        for name, stdout in cases.items():
-            if stdout is not None:
-                (tmp_path / f"{name}.json").write_text(stdout)
+        for name, secrets in cases.items():
+            if secrets is not None:
+                (tmp_path / f"{name}.json").write_text(json.dumps({"items": secrets}))
         playbook = tmp_path / "play.yml"
         playbook.write_text(PLAYBOOK)
         played = ansible_playbook(
@@ -183,7 +217,7 @@ def run(ansible_playbook, tmp_path):
             playbook,
             *arguments,
             groups={"masters": {"hosts": {name: {"edge_ingress_namespace": name} for name in cases}}},
-            site=SITE | {"edge_ingress_kubeconfig": str(tmp_path / "none")},
+            site=SITE | {"edge_ingress_kubeconfig": str(tmp_path / kubeconfig), "egi_notebooks_check_downloads": False},
             tools=tmp_path,
         )
         assert not any(line in played.output for line in KEY.splitlines() if "-----" not in line)
@@ -196,35 +230,41 @@ def run(ansible_playbook, tmp_path):
             }
             for name in cases
         }
-        return told, (tmp_path / "asked").read_text().splitlines()
+        asked = tmp_path / "asked"
+        return told, asked.read_text().splitlines() if asked.exists() else []
 
     return call
 
 
-BEFORE = "Refuse all that is wrong at once"
+BEFORE = "Check the settings and the certificate of edge_ingress"
 LATER = "Refuse a Secret that Traefik could not serve"
 
 
-def test_the_role_refuses_it_before_traefik_is_touched_also_where_the_checks_saw_no_cluster(run):
-    told, asked = run({"missing": "", "damaged": secret(CERTIFICATE[:-30]), "away": None})
+def test_the_role_rejects_it_before_traefik_is_changed_also_where_the_checks_saw_no_cluster(run):
+    told, asked = run({"missing": [], "damaged": [secret(CERTIFICATE[:-30])], "away": None})
     for name, flaw in (("missing", "There is none of this name"), ("damaged", "The certificate file has no END line")):
         for task in (BEFORE, LATER):
             assert told[name][task]["failed"]
-            assert told[name][task]["msg"].startswith(REFUSED.format(name) + flaw)
+            assert told[name][task]["msg"].startswith(REJECTED.format(name) + flaw)
     assert not told["away"][BEFORE].get("failed")
     assert told["away"][LATER]["msg"] == (
-        "The Secret site in the namespace away could not be asked for: The connection to the server was refused"
+        "The Secret site in the namespace away can't be read: The connection to the server was refused"
     )
     for tasks in told.values():
         assert list(tasks)[-1] == LATER
         assert not any(answer.get("changed") for answer in tasks.values())
-    assert all(" get secret site " in line for line in asked), asked
-    assert len(asked) == 6
+    assert all(" get secrets " in line or " get nodes," in line for line in asked), asked
+    assert len(asked) == 9
 
 
-def test_a_dry_run_checks_it_too_and_needs_no_cluster(run):
-    told, _asked = run({"missing": "", "away": None}, "--check")
-    assert told["missing"][BEFORE]["msg"].startswith(REFUSED.format("missing") + "There is none of this name")
+def test_check_mode_needs_no_cluster(run):
+    told, asked = run({"away": None}, "--check", kubeconfig="none")
     assert not told["away"][BEFORE].get("failed")
-    assert "Report what a real run would make" in told["away"]
+    assert told["away"]["Run Traefik on the edge nodes"]["changed"]
     assert LATER not in told["away"]
+    assert asked == []
+
+
+def test_check_mode_rejects_it_too(run):
+    told, _asked = run({"missing": []}, "--check")
+    assert told["missing"][BEFORE]["msg"].startswith(REJECTED.format("missing") + "There is none of this name")

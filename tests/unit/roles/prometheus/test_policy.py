@@ -1,19 +1,19 @@
 # Copyright: (c) EGI Notebooks contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From where the role prometheus lets the API server's proxy in."""
+"""The addresses from which the API server's proxy reaches Prometheus."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
+
+from ansible_collections.egi.notebooks.plugins.plugin_utils import prometheus
 
 
 def node(*addresses, pods=None, label="node-role.kubernetes.io/control-plane"):
     return {
         "kind": "Node",
-        "metadata": {"labels": {label: ""}},
+        "metadata": {"name": label, "labels": {label: ""}},
         "spec": {"podCIDR": pods} if pods else {},
         "status": {
             "addresses": [
@@ -35,6 +35,6 @@ def node(*addresses, pods=None, label="node-role.kubernetes.io/control-plane"):
         (node("2001:db8::1"), ["2001:db8::1/128"]),
     ],
 )
-def test_each_address_of_a_master_is_let_in_alone(render_role, master, cidrs):
-    cluster = {"stdout": json.dumps({"items": [master, node("192.0.2.9", pods="10.244.9.0/24", label="worker")]})}
-    assert render_role("prometheus", "__prometheus_api_servers", __prometheus_cluster=cluster) == cidrs
+def test_each_address_of_a_master_is_let_in_alone(read_check, master, cidrs):
+    cluster = [master, node("192.0.2.9", pods="10.244.9.0/24", label="worker")]
+    assert prometheus.api_servers(read_check("prometheus"), cluster) == cidrs
