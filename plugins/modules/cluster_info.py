@@ -61,7 +61,7 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description:
-    - V(present), V(absent) where the host has no credentials or no kubectl, or V(unreachable).
+    - V(present), V(absent) where the host has no credentials, or V(unreachable).
   type: str
   returned: always
   sample: present
@@ -114,10 +114,10 @@ def main() -> None:
     )
     wanted = module.params
     kubectl = module.get_bin_path("kubectl", opt_dirs=["/usr/local/bin"])
-    if not kubectl or not os.path.exists(wanted["kubeconfig"]):
-        reason = "there is no kubectl" if not kubectl else f"there is no file {wanted['kubeconfig']}"
+    if not os.path.exists(wanted["kubeconfig"]):
+        reason = f"there is no file {wanted['kubeconfig']} on this host."
         if wanted["required"] and not module.check_mode:
-            module.fail_json(msg=f"The cluster can't be queried: {reason} on this host.", state="absent", objects=[])
+            module.fail_json(msg=f"The cluster can't be queried: {reason}", state="absent", reason=reason, objects=[])
         module.exit_json(changed=False, state="absent", reason=reason, objects=[])
     where = [f"--namespace={wanted['namespace']}"] if wanted["namespace"] else ["--all-namespaces"]
     selected = [f"--field-selector=metadata.name={wanted['name']}"] if wanted["name"] else []
@@ -131,7 +131,7 @@ def main() -> None:
         *selected,
         "--output=json",
     ]
-    reason, objects = read_objects(module, command)
+    reason, objects = read_objects(module, command) if kubectl else ("there is no kubectl on this host.", [])
     state = "unreachable" if reason else "present"
     if reason and wanted["required"]:
         module.fail_json(msg=f"The cluster can't be queried: {reason}", state=state, reason=reason, objects=[])
