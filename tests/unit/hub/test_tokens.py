@@ -122,7 +122,7 @@ def test_another_id_token_is_rejected(hub, changes):
         hub.tokens.check_id_token(id_token(**changes), ISSUER, CLIENT)
 
 
-@pytest.mark.parametrize("text", ["x", "a.b.c", id_token()[:-40]])
+@pytest.mark.parametrize("text", ["x", "a.b.c", id_token().rpartition(".")[0]])
 def test_text_that_is_no_id_token_is_rejected(hub, text):
     with pytest.raises(hub.tokens.BadTokens, match="the ID token is not valid"):
         hub.tokens.check_id_token(text, ISSUER, CLIENT)
