@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.filter.checkin_vo_profiles import checkin_vo_profiles
-from ansible_collections.egi.notebooks.plugins.module_utils import checkin_login
+from ansible_collections.egi.notebooks.plugins.module_utils import checkin_login, upstream
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import ENDPOINTS, SettingsError, is_host_name
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin_site import read_logo
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check
@@ -51,6 +51,8 @@ def login_problems(check: Check) -> list[str]:
     return [
         *checkin_login.login_problems(settings | {"vos": settings["vos"] or GOOD_VOS}, "jupyterhub_oauth.", names),
         *checkin_login.values_problems(check["values"]),
+        # A chart of the site's own has a version of its own.
+        *([] if check["chart"] else upstream.upstream_problems(check["chart_version"])),
     ]
 
 
