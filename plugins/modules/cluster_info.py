@@ -15,7 +15,7 @@ description:
   - Runs C(kubectl get) on the host. The Python client, which M(kubernetes.core.k8s_info) loads, takes seconds for that.
   - No proxy of the host's environment is used.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   kubeconfig:
     description:

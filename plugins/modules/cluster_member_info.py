@@ -18,7 +18,7 @@ description:
     reboot.
   - No proxy of the host's environment is used.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   query_api:
     description:

@@ -16,7 +16,7 @@ description:
   - A Helm whose playbook has died may still be at work. The module waits for it, as it may well succeed.
   - Manifests, which may hold secrets, are never returned.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   release:
     description:

@@ -15,7 +15,7 @@ description:
   - Reads what is on a block device, where it is mounted, to whom a directory is exported, and the addresses of names,
     in one call.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   path:
     description:

@@ -18,7 +18,7 @@ description:
     compared with the interval from before the call to after it.
   - Changes nothing. The names of the programs that listen on ports are known to root alone.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   paths:
     description:

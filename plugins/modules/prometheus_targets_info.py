@@ -17,7 +17,7 @@ description:
   - Does not fail because of a target. What is wrong is in RV(faults).
   - No proxy of the host's environment is used.
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   kubeconfig:
     description:

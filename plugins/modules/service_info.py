@@ -16,7 +16,7 @@ description:
   - Runs where the service's host name can be resolved, usually on the control node. TLS is always verified.
   - Does not fail because of the service. What is wrong is in RV(faults).
 extends_documentation_fragment:
-  - egi.notebooks.asking
+  - egi.notebooks.info_module
 options:
   domain:
     description:
