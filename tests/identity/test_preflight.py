@@ -47,9 +47,9 @@ def preflight(**changes) -> tuple[int, list[str]]:
     [
         (
             {"issuer": f"{ISSUER}-of-nobody"},
-            [f"issuer {ISSUER}-of-nobody is of no use to this host", "404", "correct environment or issuer"],
+            [f"issuer {ISSUER}-of-nobody cannot be used from this host", "404", "Correct environment or issuer"],
         ),
-        ({"issuer": "https://gone.lab.test/auth/realms/egi"}, ["got no answer", "open the way to it"]),
+        ({"issuer": "https://gone.lab.test/auth/realms/egi"}, ["got no answer", "Open the firewall for it"]),
         (
             {"callback_url": "https://nb-alias.lab.test/hub/oauth_callback"},
             [
@@ -133,7 +133,7 @@ def test_a_clock_that_is_off_is_told(late_issuer, tmp_path):
     assert -95 < found["clock_skew"] < -85
     status, (line,) = preflight(issuer=late_issuer)
     assert status != 0
-    assert re.search(rf"clock of this host is [89]\d\.\d s ahead of that of {late_issuer}; allowed are 60 s", line)
+    assert re.search(rf"clock of this host is [89]\d\.\d s ahead of that of {late_issuer}; must be at most 60 s", line)
 
 
 def test_scopes_and_offline_access_that_a_client_lacks_are_told_at_once(poor_client):

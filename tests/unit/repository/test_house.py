@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 PRODUCT = ("plugins", "roles", "playbooks")
-MOST_LINES = 13_500
+#: With the documentation in specs and modules. A change that needs more explains why.
+MOST_LINES = 19_000
 
 
 def files(*folders: str, suffixes: tuple[str, ...] = (".yml", ".py", ".j2", ".sh", ".html")) -> list[Path]:
@@ -53,7 +54,7 @@ def test_jinja_statements_are_in_templates_alone():
 
 @pytest.mark.parametrize(
     ("folders", "suffix", "most"),
-    [(("roles/*/vars", "playbooks/vars"), ".yml", 100), (("plugins", "roles"), ".py", 400)],
+    [(("roles/*/vars",), ".yml", 100), (("plugins", "roles"), ".py", 400)],
 )
 def test_files_are_short(folders, suffix, most):
     sizes = {path: len(lines(path)) for path in files(*folders, suffixes=(suffix,))}
