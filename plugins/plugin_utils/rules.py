@@ -249,7 +249,7 @@ def data_path_problems(check: Check, name: str) -> Iterator[str]:
     It is at least two levels deep, so that a wrong variable deletes no disk, /var or /home.
     """
     parts = check[name].rstrip("/").split("/")
-    if len(parts) < 3 or parts[0] or {"", ".", ".."} & set(parts[1:]):
+    if len(parts) < 3 or parts[0] or {"", ".", ".."} & set(parts[1:]) or not check[name].isprintable():
         rule = "the absolute path of a directory inside another one, without '.' and '..', such as /srv/hub"
         yield check.must(name, rule, "Everything in it would be deleted.")
 

@@ -70,13 +70,13 @@ class Settings(Mapping[str, Any]):
 
 
 def shared_names(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the shared variable for each variable of a role whose value comes from one that the site has set."""
+    """Return the shared variable for each variable of a role that the site has not set itself."""
     found = {name: SHARED.match(str(default)) for name, default in defaults.items()}
     return {
         name: match[1]
         for name, match in found.items()
         # Within the role its defaults are among the variables.
-        if match and match[1] in given and given.get(name, defaults[name]) == defaults[name]
+        if match and given.get(name, defaults[name]) == defaults[name]
     }
 
 

@@ -24,14 +24,14 @@ def test_an_issuer_is_looked_at(run, issuer):
     assert answer["certificate_days_left"] == 30.0
     issuer.document = {"issuer": "https://elsewhere.example.org"}
     assert (
-        "as issuer 'https://elsewhere.example.org'; allowed is"
+        "with issuer 'https://elsewhere.example.org'; must be exactly"
         in run(checkin_discovery_info, issuer=issuer.issuer)["msg"]
     )
 
 
 @pytest.mark.parametrize("issuer", ["http://aai.example.org", "aai.example.org", "https://u:s3cret@aai.example.org/x"])
 def test_an_address_without_https_is_refused(run, issuer):
-    assert "allowed is an https:// address" in run(checkin_discovery_info, issuer=issuer)["msg"]
+    assert "must be an https:// URL" in run(checkin_discovery_info, issuer=issuer)["msg"]
 
 
 def test_the_clock_is_compared_with_what_a_header_can_say():

@@ -70,14 +70,20 @@ def test_an_empty_list_is_a_cluster(read):
     assert (found["state"], found["objects"]) == ("present", [])
 
 
-@pytest.mark.parametrize("missing", ["kubectl", "credentials"])
-def test_a_host_without_a_cluster_fails_unless_that_is_expected(read, missing):
+def test_a_host_without_kubectl_can_not_tell_whether_there_is_a_cluster(read):
+    found, calls = read(kubectl=False, required=False)
+    assert (found["state"], found["objects"], calls) == ("unreachable", [], [])
+    found, _calls = read(kubectl=False)
+    assert found["msg"] == "The cluster can't be queried: there is no kubectl on this host."
+
+
+def test_a_host_without_a_cluster_fails_unless_that_is_expected(read):
     for expected in ({"required": False}, {"check": True}):
-        found, calls = read(**{missing: False}, **expected)
+        found, calls = read(credentials=False, **expected)
         assert (found["state"], found["objects"], calls) == ("absent", [], [])
         assert found["reason"].startswith("there is no ")
         assert not found.get("failed")
-    found, calls = read(**{missing: False})
+    found, calls = read(credentials=False)
     assert found["failed"]
     assert found["msg"].startswith("The cluster can't be queried: there is no ")
     assert (found["state"], calls) == ("absent", [])

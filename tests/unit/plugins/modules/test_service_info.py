@@ -101,7 +101,11 @@ def query(**changes) -> str:
         ),
         (DISCOVERY, None, f"GET {DISCOVERY} got no answer (timed out)."),
         (DISCOVERY, (500, "", ""), f"{DISCOVERY} returns 500."),
-        (DISCOVERY, (200, "<html>", ""), f"GET {DISCOVERY} answered 200 with 6 bytes (of no type) that are no JSON."),
+        (
+            DISCOVERY,
+            (200, "<html>", ""),
+            f"GET {DISCOVERY} answered 200 with 6 bytes (no content type) that are not JSON.",
+        ),
         (DISCOVERY, (200, "{}", ""), f"{ISSUER} has users log in at no URL; the hub sends them to {AUTHORIZE}."),
     ],
 )

@@ -48,8 +48,8 @@ def test_settings_come_from_the_site_with_their_types(read_check):
     assert problems == []
     assert (check["mirror"], check["minimum_memory"]) == ("https://m", 1000)
     assert check.must("mirror", "empty") == 'egi_notebooks_mirror must be empty; got "https://m".'
-    # Nobody has set it, so the message names the role's own variable.
-    assert check.name("pod_cidr") == "kube_node_pod_cidr"
+    # Nobody has set it, so the message names the variable to set.
+    assert check.name("pod_cidr") == "egi_notebooks_pod_cidr"
 
 
 def test_a_wrong_type_is_a_problem_and_the_default_is_used(read_check):
@@ -68,7 +68,7 @@ def test_within_a_role_its_defaults_are_no_settings_of_the_site(read_check):
         "egi_notebooks_mirror"
     )
     assert read_check("kube_node", egi_notebooks_mirror="m", kube_node_mirror="m").name("mirror") == "kube_node_mirror"
-    assert read_check("kube_node", kube_node_mirror=default).name("mirror") == "kube_node_mirror"
+    assert read_check("kube_node", kube_node_mirror=default).name("mirror") == "egi_notebooks_mirror"
 
 
 def test_a_variable_that_can_not_be_evaluated_is_a_problem(read_check):

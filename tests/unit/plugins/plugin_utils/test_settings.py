@@ -54,7 +54,7 @@ def test_values_have_the_types_of_the_specification(read):
         "role_mirror": "",
         "role_hosts": ["a"],
     }
-    assert (found.problems, found.shared_names) == ([], {})
+    assert found.problems == []
 
 
 def test_a_setting_is_evaluated_when_it_is_first_read(read):
@@ -91,7 +91,7 @@ def test_a_wrong_shared_variable_is_named_and_not_used(read):
     assert read(role_hosts={"b": 2})["role_hosts"] == ["a"]
 
 
-def test_the_variable_that_the_site_has_set_is_named(read):
-    assert read(egi_notebooks_mirror="m").shared_names == {"role_mirror": "egi_notebooks_mirror"}
-    # One that the role's own has replaced.
-    assert read(egi_notebooks_mirror="m", role_mirror="own").shared_names == {}
+def test_the_shared_variable_is_named_unless_the_site_has_set_the_role_s_own(read):
+    names = {"role_mirror": "egi_notebooks_mirror", "role_hosts": "egi_notebooks_hosts"}
+    assert read(egi_notebooks_mirror="m").shared_names == read().shared_names == names
+    assert read(egi_notebooks_mirror="m", role_mirror="own").shared_names == {"role_hosts": "egi_notebooks_hosts"}

@@ -95,42 +95,11 @@ def test_the_database_survives_its_claim(volume):
     assert again["claimRef"] == spec["claimRef"] | {"uid": None, "resourceVersion": None}
 
 
-def test_only_objects_that_the_cluster_has_otherwise_are_applied(check, objects):
-    def applied(*items, mode=False):
-        found = [*NODES, *items]
-        return [item["kind"] for item in cluster.differing_objects(check(), found, objects(found), mode)]
-
-    assert applied() == ["Namespace", "PersistentVolume", "LimitRange"]
-    # The API would refuse what is to be in a namespace that does not exist.
-    assert applied(mode=True) == ["Namespace", "PersistentVolume"]
-    # It adds what it likes.
-    namespace, volume, limits = (
-        {**item, "metadata": {**item["metadata"], "uid": "1"}, "status": {}} for item in objects(NODES)
-    )
-    assert applied(namespace, volume, limits) == []
-    assert applied({**namespace, "metadata": namespace["metadata"] | {"labels": {}}}, volume, limits) == ["Namespace"]
-    claimed = {**volume, "spec": {**volume["spec"], "claimRef": volume["spec"]["claimRef"] | {"uid": "1"}}}
-    assert applied(namespace, claimed, limits) == []
-    released = claimed | {"status": {"phase": "Released"}}
-    assert applied(released) == ["Namespace", "PersistentVolume", "LimitRange"]
-
-
-def test_a_namespace_of_others_stays_theirs(objects):
-    def labels(*found):
-        return objects([*NODES, *found])[0]["metadata"]["labels"]
-
-    theirs = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": {"a": "b"}}}
-    assert labels(theirs) == {"pod-security.kubernetes.io/enforce": "baseline"}
-    ours = {"kind": "Namespace", "metadata": {"name": "jupyterhub", "labels": OWN}}
-    assert (
-        labels()
-        == labels(ours)
-        == {
-            "pod-security.kubernetes.io/enforce": "baseline",
-            "app.kubernetes.io/managed-by": "egi.notebooks",
-            "app.kubernetes.io/part-of": "egi-notebooks",
-        }
-    )
+def test_a_volume_whose_claim_was_deleted_is_released(objects):
+    volume = {"kind": "PersistentVolume", "metadata": {"name": "jupyterhub-hub-db"}, "spec": objects(NODES)[1]["spec"]}
+    assert "uid" not in objects([*NODES, volume | {"status": {"phase": "Bound"}}])[1]["spec"]["claimRef"]
+    released = objects([*NODES, volume | {"status": {"phase": "Released"}}])[1]["spec"]["claimRef"]
+    assert released["uid"] is released["resourceVersion"] is None
 
 
 def test_the_hub_may_change_secrets_only_for_access_tokens_in_files(check, objects, full_site):
@@ -139,9 +108,9 @@ def test_the_hub_may_change_secrets_only_for_access_tokens_in_files(check, objec
         return cluster.surplus_objects(check(**variables), NODES + found)
 
     kinds = ["Namespace", "PersistentVolume", "LimitRange"]
-    assert [item["kind"] for item in objects(NODES)] == kinds
-    assert [item["kind"] for item in objects(NODES, **full_site)] == [*kinds, "Role", "RoleBinding"]
-    role, binding = objects(NODES, **full_site)[3:]
+    assert [item["kind"] for item in objects(NODES)] == [*kinds, "Secret"]
+    assert [item["kind"] for item in objects(NODES, **full_site)] == [*kinds, "Role", "RoleBinding", "Secret"]
+    role, binding = objects(NODES, **full_site)[3:5]
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "delete"]}]
     assert binding["subjects"][0]["name"] == "hub"
     own = {"hub": {"serviceAccount": {"name": "other"}}}

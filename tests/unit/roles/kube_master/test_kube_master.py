@@ -78,7 +78,7 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         (
             {},
             {"egi_notebooks_pod_cidr": "10.96.0.0/16"},
-            "egi_notebooks_pod_cidr (10.96.0.0/16) and kube_master_service_cidr (10.96.0.0/12) must not overlap.",
+            "egi_notebooks_pod_cidr (10.96.0.0/16) and egi_notebooks_service_cidr (10.96.0.0/12) must not overlap.",
         ),
         (
             {},
@@ -110,7 +110,7 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         (
             {"cluster_networks": {"pods": "10.245.0.0/16", "services": "10.96.0.0/12"}},
             {},
-            "kube_master_pod_cidr must be 10.245.0.0/16, the network that this cluster was made with; got",
+            "egi_notebooks_pod_cidr must be 10.245.0.0/16, the network that this cluster was made with; got",
         ),
         (
             {"cluster_networks": {"pods": "10.244.0.0/16", "services": "10.96.0.0/12"}},
@@ -229,7 +229,7 @@ def test_the_link_is_the_one_of_the_node_s_address(read_check, host_facts):
         (
             "control_plane",
             {"pod_cidr": "10.245.0.0/16"},
-            "kube_master_pod_cidr must be 10.245.0.0/16, the network that this cluster was made with; got",
+            "egi_notebooks_pod_cidr must be 10.245.0.0/16, the network that this cluster was made with; got",
         ),
     ],
 )
@@ -296,6 +296,7 @@ def test_the_nodes_of_the_inventory_are_known_if_all_hosts_are_reached(check):
     assert kube_master.known_nodes(check()) == []
 
 
+@pytest.fixture
 def template(render_role, host_facts):
     """Return a function that gives the documents of a template of the role."""
 

@@ -76,15 +76,15 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         ),
         (
             {"is_node": True, "kubelet_version": "1.35.4"},
-            'kube_node_version must be of the same minor version as the running kubelet, 1.35.4; got "1.36.3".',
+            'egi_notebooks_kubernetes_version must be of the same minor version as the running kubelet, 1.35.4; got "1.36.3".',
         ),
         (
             {"default_ipv4": {}},
-            "kube_node_address must be one of the host's own addresses (192.0.2.11, 10.0.0.11); got",
+            "egi_notebooks_node_address must be one of the host's own addresses (192.0.2.11, 10.0.0.11); got",
         ),
         (
             {"addresses": [], "default_ipv4": {}},
-            "kube_node_address must be one of the host's own addresses (it has none)",
+            "egi_notebooks_node_address must be one of the host's own addresses (it has none)",
         ),
         (
             {"listeners": [port(10250, "k3s-server"), port(9100, "prometheus-node"), port(10256, "")]},
@@ -108,7 +108,7 @@ def test_the_programs_of_a_finished_host_are_no_problem(role_problems, finished_
         ),
         (
             {"addresses": [ETH0, ETH0 | {"network": "10.96.3.0/24", "interface": "eth1"}]},
-            "kube_node_service_cidr must be a network that no host is in (eth1 is in 10.96.3.0/24); got",
+            "egi_notebooks_service_cidr must be a network that no host is in (eth1 is in 10.96.3.0/24); got",
         ),
     ],
 )
@@ -233,7 +233,7 @@ def test_a_floating_address_is_rejected_with_those_that_the_host_has(problems, f
 def test_all_problems_are_reported_at_once(found, host_facts):
     inside = {"addresses": [ETH0 | {"network": "10.244.3.0/24"}]}
     subjects = [problem.split()[0] for problem in found(inside, others={"b": host_facts(addresses=[])})]
-    assert subjects == ["kube_node_pod_cidr", "host", "machine-id"]
+    assert subjects == ["egi_notebooks_pod_cidr", "host", "machine-id"]
 
 
 def test_hosts_with_the_same_identity_are_named(found, host_facts):

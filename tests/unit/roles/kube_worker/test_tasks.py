@@ -84,7 +84,7 @@ def test_a_join_that_fails_is_reported_without_its_token(play, tmp_path):
     assert played.status != 0
     failures = [message for task, message in played.failures if task.endswith("Report why the host could not join")]
     assert sorted(failures) == [f"{host} could not join: the token *** has expired" for host in ("v", "w")]
-    assert "secret" not in played.output
+    assert "abcdef.secret" not in played.output
     # By its standard input: no command line and no file has the token.
     assert "token: abcdef.secret" in (tmp_path / "join").read_text()
     assert "secret" not in "".join(calls)

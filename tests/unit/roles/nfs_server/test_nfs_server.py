@@ -129,7 +129,7 @@ def test_a_server_in_the_cluster_s_networks_is_rejected(problems):
     inside = {"addresses": [ETH0 | {"address": "10.244.3.9", "network": "10.244.3.0/24"}]}
     (problem,) = problems(inside)
     assert problem.startswith(
-        "nfs_server_pod_cidr must be a network that no host is in (eth0 is in 10.244.3.0/24); got"
+        "egi_notebooks_pod_cidr must be a network that no host is in (eth0 is in 10.244.3.0/24); got"
     )
     assert problems(inside, egi_notebooks_pod_cidr="172.20.0.0/16") == []
     services = {"egi_notebooks_pod_cidr": "172.20.0.0/16", "egi_notebooks_service_cidr": "10.244.0.0/16"}

@@ -75,7 +75,7 @@ def test_a_volume_s_node_goes_by_its_host_name(role_problems):
 @pytest.mark.parametrize("path", ["/", "/var", "/var/", "/var/lib/..", "/srv/./x", "srv/metrics", "", "/var/lib\n"])
 def test_only_a_directory_of_its_own_may_be_deleted(read_check, path):
     (problem,) = prometheus.data_problems(read_check("prometheus", prometheus_path=path))
-    assert problem.startswith("prometheus_path must be a directory of its own below another one, such as /srv/data")
+    assert problem.startswith("prometheus_path must be the absolute path of a directory inside another one")
 
 
 @pytest.mark.parametrize("path", ["/srv/metrics", "/mnt/a.b/metrics/", "/var/lib/egi-notebooks/prometheus"])

@@ -25,6 +25,6 @@ def test_a_directory_of_its_own_is_deleted_alone(ansible_playbook, tmp_path):
     hosts = {"good": {"prometheus_path": f"{tmp_path}/metrics/"}, "bad": {"prometheus_path": f"{tmp_path}/other/.."}}
     played = ansible_playbook(tmp_path, playbook, groups={"workers": {"hosts": hosts}})
     ((_task, message),) = played.failures
-    assert message.startswith("prometheus_path must be a directory of its own below another one, such as /srv/data")
+    assert message.startswith("prometheus_path must be the absolute path of a directory inside another one")
     assert not (tmp_path / "metrics").exists()
     assert (tmp_path / "other").exists()
