@@ -115,7 +115,7 @@ def test_what_somebody_has_deleted_of_the_release_is_made_anew(lab, admin):
     assert known
     lab.kubectl("delete", "deployment/hub", "deployment/proxy", "ingress/jupyterhub", "-n", HUB)
     foretold = deploy("--check")
-    assert [change.split(" : ")[1] for change in foretold.changes] == ["Name what somebody has deleted"]
+    assert [change.split(" : ")[1] for change in foretold.changes] == ["Report an interrupted or incomplete release"]
     assert re.search(r"lacks deployments.apps \W*hub\W.*proxy\W.*ingresses.*jupyterhub\W", foretold.output)
     assert len(deploy().changes) == 1
     wait_until_sound(lab)

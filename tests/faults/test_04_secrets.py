@@ -57,7 +57,7 @@ def test_a_changed_client_secret_is_seen_to_change_and_never_seen(lab, new_secre
         assert real.status == 0, real.failures
         for result in (dry, real):
             # One sees that it changes.
-            assert any("Store the secrets of the hub" in change for change in result.changes), result.changes
+            assert any("the hub's secrets and rights" in change for change in result.changes), result.changes
             assert printed(result.output, wanted) == []
         assert shown(seen, wanted) == []
         # It is the new one that the hub uses.

@@ -27,7 +27,7 @@ from user import Kernel
 #: Tasks after which runs are killed: in the checks, in the cluster's part, in the service's part. None that is skipped,
 #: which is not printed.
 MOMENTS = (
-    "Tell all that is wrong",
+    "Report all problems of all hosts",
     "egi.notebooks.kube_worker : Query the cluster for its nodes",
     "egi.notebooks.jupyterhub : Make this Helm the host's helm command",
 )
@@ -68,7 +68,7 @@ def test_a_dry_run_shows_the_one_real_change_and_makes_none(lab):
     result = playbook("service", "--check", "--diff", *extra(jupyterhub_user_memory_limit="1100M"))
     assert result.status == 0, result.failures
     assert [change.split(": ", 1)[1] for change in result.changes] == [
-        "egi.notebooks.jupyterhub : Deploy the hub and wait until it answers"
+        "egi.notebooks.jupyterhub : Deploy the hub and wait until it is ready"
     ]
     assert differences(before, picture(lab)) == {}
 
