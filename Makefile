@@ -54,3 +54,4 @@ lab-ssh: venv  ## open a shell on a node: NODE=master
 
 VENV_READY := venv
 include tests/tests.mk
+include tests/awx.mk
