@@ -48,7 +48,7 @@ def without_power(*arguments: str) -> None:
 #: In the order in which a run comes to them. Each fails if it finds nothing to kill.
 MOMENTS = (
     partial(kill_when, nodes=CLUSTER, who=DOWNLOADING),
-    # As it begins to fetch images, with its keys made, and with an API that listens but lacks most of what it should have.
+    # As it begins to fetch images, with its keys made, and with an API that listens but lacks most of its objects.
     init,
     partial(init, sign="test -e /etc/kubernetes/pki/sa.key"),
     without_power,
