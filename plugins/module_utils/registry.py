@@ -69,10 +69,10 @@ def send(opener: urllib.request.OpenerDirector, method: str, url: str, end: floa
 def bearer_challenge(headers: Message) -> dict[str, str]:
     """Return the parameters of the first Bearer challenge, or an empty dictionary."""
     for header in headers.get_all("WWW-Authenticate") or []:
-        scheme, _, parameters = header.strip().partition(" ")
+        scheme, _space, parameters = header.strip().partition(" ")
         if scheme.lower() == "bearer":
             pairs = [part.partition("=") for part in urllib.request.parse_http_list(parameters)]
-            return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+            return {name.strip().lower(): value.strip().strip('"') for name, _sign, value in pairs}
     return {}
 
 

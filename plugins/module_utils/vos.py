@@ -160,7 +160,7 @@ def _check_names(problems: Problems, where: str, vo: Vo) -> None:
     ):
         for text in names:
             if text.lower().startswith("role=") or ":role=" in text.lower():
-                rule, _, advice = example.partition(". ")
+                rule, _stop, advice = example.partition(". ")
                 problems.add(f"{where}.{key}", f"{rule}, without role=", text, f"{advice}." if advice else "")
     if "member" in vo.admin and not vo.groups:
         problems.add(

@@ -315,7 +315,7 @@ def make_kubectl(module: AnsibleModule, path: str) -> Kubectl:
     def kubectl(*arguments: str, data: str = "", timeout: int = module.params["timeout"]) -> str:
         command = [path, f"--kubeconfig={module.params['kubeconfig']}", f"--request-timeout={timeout}s", *arguments]
         # Not run_command, which hides the message of a program that ends before it has read its input.
-        result = subprocess.run(
+        result = subprocess.run(  # pylint: disable=ansible-bad-function
             command, input=data, capture_output=True, text=True, check=False, env={**os.environ, **DIRECT}
         )
         if result.returncode:

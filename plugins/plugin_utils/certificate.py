@@ -13,10 +13,15 @@ import itertools
 import re
 import warnings
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+except ImportError:
+    MISSING = "The control node lacks the Python library cryptography, which checks certificates."
+else:
+    MISSING = ""
 
 _MARK = re.compile(r"^-----(BEGIN|END) ([A-Z0-9 ]+)-----$")
 _SMALLEST_RSA_KEY = 2048
@@ -240,6 +245,8 @@ def certificate_problems(
 
     The chain must end at one of the trusted certificates, unless there are none.
     """
+    if MISSING:
+        return [MISSING]
     problems: list[str] = []
     chain: list[x509.Certificate] = []
     key = None
@@ -279,8 +286,11 @@ def is_signed(
     now: datetime.datetime | None = None,
 ) -> bool:
     """Return whether a CA has signed a server's certificate with this key for just these names and some more days."""
+    if MISSING:
+        return False
     try:
-        (server, *_), (issuer, *_) = _certificates(certificate, "certificate"), _certificates(authority, "CA")
+        server = _certificates(certificate, "certificate")[0]
+        issuer = _certificates(authority, "CA")[0]
         key = _private_key(private_key)
     except _Damaged:
         return False

@@ -56,7 +56,7 @@ def images(check: Check) -> dict[str, str]:
 
 def downloads(check: Check) -> list[str]:
     """Return the images that the nodes fetch; none by a wrong version."""
-    wrong = any(True for setting in VERSIONS.values() for _ in rules.tag_problems(check, setting, ""))
+    wrong = any(True for setting in VERSIONS.values() for _problem in rules.tag_problems(check, setting, ""))
     return [] if wrong else list(images(check).values())
 
 

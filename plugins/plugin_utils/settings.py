@@ -19,7 +19,7 @@ ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 #: A default that comes from a variable that roles share.
 SHARED = re.compile(r"\{\{ (egi_notebooks_\w+)\s+\| default\(")
 #: Keys of an option in a role's specification that are documentation.
-DOCUMENTATION = ("description", "version_added")
+DESCRIBING_KEYS = ("description", "version_added")
 EMPTY = {"str": "", "path": "", "int": 0, "float": 0.0, "bool": False, "list": [], "dict": {}}
 
 
@@ -90,10 +90,10 @@ def _good_value(name: str, option: Mapping[str, Any], evaluate: Callable[[], Any
 
 def _argument(option: Mapping[str, Any]) -> dict[str, Any]:
     """Return an option of a role's specification as the validator takes it."""
-    argument = {key: value for key, value in option.items() if key not in (*DOCUMENTATION, "default", "required")}
+    argument = {key: value for key, value in option.items() if key not in (*DESCRIBING_KEYS, "default", "required")}
     if "options" in argument:
         argument["options"] = {
-            name: {key: value for key, value in nested.items() if key not in DOCUMENTATION}
+            name: {key: value for key, value in nested.items() if key not in DESCRIBING_KEYS}
             for name, nested in argument["options"].items()
         }
     return argument

@@ -59,7 +59,7 @@ def missing() -> list[str]:
     """Return the names that the installed packages lack."""
     found = []
     for name in NEEDED:
-        module, _, path = name.partition(":")
+        module, _colon, path = name.partition(":")
         try:
             item: Any = importlib.import_module(module)
             for part in path.split("."):
