@@ -131,6 +131,11 @@ ansible_facts:
           type: list
           elements: str
           sample: [conntrack, ethtool]
+        masked_units:
+          description: Services, sockets and targets of systemd that are masked in C(/etc/systemd/system), sorted.
+          type: list
+          elements: str
+          sample: [rpcbind.service, rpcbind.socket]
         packages_interrupted:
           description: Whether dpkg was interrupted, for example by a power cut, or is running now.
           type: bool

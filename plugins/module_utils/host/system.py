@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.egi.notebooks.plugins.module_utils.host.files import exists, read
+from ansible_collections.egi.notebooks.plugins.module_utils.host.files import exists, names, read
+
+UNITS = "/etc/systemd/system"
 
 
 def system() -> dict:
@@ -22,6 +24,12 @@ def system() -> dict:
         "service_manager": "systemd" if exists("/run/systemd/system") else read("/proc/1/comm").strip(),
         "memory_mb": int((read("/proc/meminfo").split() + ["MemTotal:", "0"])[1]) // 1024,
         "processors": os.cpu_count(),
+        # An empty unit, which the module masked_units writes, and a link to /dev/null both mask a unit.
+        "masked_units": [
+            name
+            for name in names(UNITS)
+            if name.endswith((".service", ".socket", ".target")) and not read(f"{UNITS}/{name}").strip()
+        ],
     }
 
 

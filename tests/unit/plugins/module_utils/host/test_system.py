@@ -24,10 +24,18 @@ def test_system(host):
         "service_manager": "sysvinit",
         "memory_mb": 3932,
         "processors": 0,
+        "masked_units": [],
     }
     assert known["processors"] >= 1
     host({"run/systemd/system/x": ""})
     assert system()["service_manager"] == "systemd"
+
+
+def test_masked_units(host):
+    units = host({"etc/systemd/system/rpcbind.socket": "", "etc/systemd/system/a.service": "[Unit]\n"})
+    (units / "etc/systemd/system/b.service").symlink_to("/dev/null")
+    (units / "etc/systemd/system/c.service.d").mkdir()
+    assert system()["masked_units"] == ["b.service", "rpcbind.socket"]
 
 
 def test_space_of_a_directory_that_does_not_exist_yet(tmp_path):
