@@ -31,6 +31,7 @@ from ansible_collections.egi.notebooks.plugins.module_utils.checkin import (
 )
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin_site import read_site
 from ansible_collections.egi.notebooks.plugins.module_utils.entitlement import DEFAULT_NAMESPACES, is_namespace
+from ansible_collections.egi.notebooks.plugins.module_utils.traits import PROTECTED, is_protected
 from ansible_collections.egi.notebooks.plugins.module_utils.vos import Vo, read_vos
 
 KEYS = (
@@ -55,7 +56,7 @@ KEYS = (
     "site",
 )
 USER_NAMES = ("voperson_id", "preferred_username")
-LEAST_RECHECK_SECONDS = 10
+LEAST_RECHECK_SECONDS = PROTECTED["auth_refresh_age"]
 CALLBACK = "/hub/oauth_callback"
 
 
@@ -243,19 +244,6 @@ def _refusal(enrolment: str, vos: list[Vo]) -> str:
     )
 
 
-#: Traits of the authenticator with their only values, of auth_refresh_age the least: others would undo the rules of the
-#: VOs. The hub module has the same table and refuses to start, see egi_notebooks_protected.
-PROTECTED: dict[str, Any] = {
-    "allow_all": False,
-    "allow_existing_users": False,
-    "refresh_pre_spawn": True,
-    "enable_auth_state": True,
-    "manage_groups": True,
-    "validate_server_cert": True,
-    "userdata_from_id_token": False,
-    "admin_groups": [],
-    "auth_refresh_age": LEAST_RECHECK_SECONDS,
-}
 _ADVICE = {
     "admin_groups": "Give admin roles to a VO.",
     "auth_refresh_age": "Set recheck_seconds of the login.",
@@ -285,11 +273,3 @@ def values_problems(values: object, where: str = "jupyterhub_values") -> list[st
                 rule = f"at least {needed}" if trait == "auth_refresh_age" else shown(needed)
                 problems.add(f"{here}.{trait}", rule, traits[trait], _ADVICE.get(trait, "Remove it."))
     return problems
-
-
-def is_protected(trait: str, value: object) -> bool:
-    """Return whether a value of a protected trait keeps the rules of the VOs."""
-    needed = PROTECTED[trait]
-    if trait == "auth_refresh_age":
-        return isinstance(value, int) and not isinstance(value, bool) and value >= needed
-    return isinstance(value, bool) and value == needed if isinstance(needed, bool) else not value

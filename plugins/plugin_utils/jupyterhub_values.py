@@ -26,8 +26,10 @@ from ansible_collections.egi.notebooks.plugins.plugin_utils.settings import ROLE
 Object = Mapping[str, Any]
 #: The hub finds pages among its own templates.
 PAGE_FOLDER = "/usr/local/share/jupyterhub/egi-notebooks"
-#: What only the hub's own code is handed.
-SHARED_SOURCE = ROLES.parent / "plugins/module_utils/entitlement.py"
+#: What the collection and the hub share, by the name that it has in the hub.
+SHARED_SOURCES = {
+    f"egi_notebooks_{name}.py": ROLES.parent / f"plugins/module_utils/{name}.py" for name in ("entitlement", "traits")
+}
 #: The networks that the chart closes to users' servers by itself.
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 LOCAL = (*map(ipaddress.IPv4Network, PRIVATE), ipaddress.IPv4Network("127.0.0.0/8"))
@@ -96,7 +98,7 @@ def images(check: Check) -> list[str]:
 
 def hub_files(check: Check) -> dict[str, dict[str, str]]:
     """Return the hub's modules and pages, and the CA of the login, as files of its container."""
-    files = {"egi_notebooks_entitlement.py": _hub_file(login.HUB_FOLDER, SHARED_SOURCE, "egi_notebooks_entitlement.py")}
+    files = {name: _hub_file(login.HUB_FOLDER, source, name) for name, source in SHARED_SOURCES.items()}
     for source in sorted((ROLES / "jupyterhub/files").iterdir()):
         if source.suffix in (".py", ".html"):
             files[source.name] = _hub_file(login.HUB_FOLDER if source.suffix == ".py" else PAGE_FOLDER, source)

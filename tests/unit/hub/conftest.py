@@ -43,7 +43,8 @@ SETTINGS = {
 def hub(root, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """All modules, by the names without egi_notebooks_, from one folder with the names that the role mounts."""
     folder = tmp_path_factory.mktemp("hub")
-    (folder / "egi_notebooks_entitlement.py").symlink_to(root / "plugins/module_utils/entitlement.py")
+    for name in ("entitlement", "traits"):
+        (folder / f"egi_notebooks_{name}.py").symlink_to(root / f"plugins/module_utils/{name}.py")
     for path in (root / "roles/jupyterhub/files").glob("*.py"):
         (folder / path.name).symlink_to(path)
     sys.path.insert(0, str(folder))

@@ -120,7 +120,8 @@ def test_a_private_ca_of_the_mirror_does_not_vouch_for_the_public_check_in(helm_
 def test_the_hub_gets_the_very_files_of_the_collection(values, root):
     files = values["hub"]["extraFiles"]
     sources = {path.name: path for path in (root / "roles/jupyterhub/files").iterdir() if path.is_file()}
-    sources["egi_notebooks_entitlement.py"] = root / "plugins/module_utils/entitlement.py"
+    for name in ("entitlement", "traits"):
+        sources[f"egi_notebooks_{name}.py"] = root / f"plugins/module_utils/{name}.py"
     assert {"egi_notebooks_hub.py", "403.html", "page.html"} < set(sources)
     assert {name: file["stringData"] for name, file in files.items()} == {
         name: path.read_text().rstrip("\n") for name, path in sources.items()
