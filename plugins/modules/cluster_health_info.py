@@ -93,8 +93,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-#: The cluster's API is never reached through a proxy.
-DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
+from ansible_collections.egi.notebooks.plugins.module_utils.kubectl import DIRECT
+
 PAUSE = 5
 #: What is read of each object. The label is the last one, as it may be empty.
 COLUMNS = {

@@ -82,8 +82,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-#: The cluster's API is never reached through a proxy.
-DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
+from ansible_collections.egi.notebooks.plugins.module_utils.kubectl import DIRECT
 
 
 def read_objects(module: AnsibleModule, command: list[str]) -> tuple[str, list[dict]]:

@@ -116,6 +116,8 @@ from collections.abc import Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.egi.notebooks.plugins.module_utils.kubectl import DIRECT
+
 #: The tests put a tree of their own in place of the host's.
 ROOT = ""
 FOLDER = "/etc/kubernetes"
@@ -130,8 +132,6 @@ STORED = "/var/lib/etcd/member"
 SERVER = re.compile(r"^ *server: *[\"']?([^\s\"']+)", re.MULTILINE)
 #: What `kubeadm init` makes last.
 COMPLETE = {("ConfigMap", "kubeadm-config"), ("DaemonSet", "kube-proxy"), ("Deployment", "coredns")}
-#: The cluster's API is never reached through a proxy.
-DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
 UNKNOWN = {"pod_cidr": "", "mtu": 0, "labels": {}, "ready": False}
 
 

@@ -100,6 +100,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.egi.notebooks.plugins.module_utils.kubectl import DIRECT
+
 LABELS = {"app.kubernetes.io/managed-by": "egi.notebooks", "app.kubernetes.io/part-of": "egi-notebooks"}
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 WORKLOADS = ("DaemonSet", "Deployment")
@@ -110,8 +112,6 @@ STORED = f"{RUNNING},services,ingresses,configmaps,secrets,serviceaccounts,persi
 BUILT_IN = (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))
 #: Seconds that the API may take for a change, such as while the control plane starts.
 CHANGE_TIMEOUT = 120
-#: The cluster's API is never reached through a proxy.
-DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
 
 #: Runs kubectl with arguments and input, and returns what it printed.
 Kubectl = Callable[..., str]

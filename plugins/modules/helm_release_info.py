@@ -109,8 +109,8 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-#: The cluster's API is never reached through a proxy.
-DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
+from ansible_collections.egi.notebooks.plugins.module_utils.kubectl import DIRECT
+
 NOT_FOUND = re.compile(r"\(NotFound\): (.+) not found")
 SUMMARIES = {
     "absent": "The release {release} is absent.",

@@ -92,8 +92,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-#: The cluster's API is never reached through a proxy.
-DIRECT = {"no_proxy": "*", "NO_PROXY": "*"}
+from ansible_collections.egi.notebooks.plugins.module_utils.kubectl import DIRECT
+
 PAUSE = 5
 
 
