@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check
 from ansible_collections.egi.notebooks.plugins.plugin_utils.roles import Reader, role_module
 
 
@@ -35,15 +36,17 @@ class ActionModule(ActionBase):
         self._task_vars = task_vars
         problems: list[str] = []
         downloads: list[str] = []
+        checks: dict[str, Check] = {}
         for role in arguments["roles"]:
-            check = reader.check(role, problems, query)
+            check = checks[role] = reader.check(role, problems, query)
             module = role_module(role)
             problems += module.problems(check)
             downloads += module.downloads(check) if hasattr(module, "downloads") else []
         # Images come the way that the nodes get theirs, files the way of this host.
         wanted = [item for item in dict.fromkeys(downloads) if arguments["images"] or "://" in item]
         if wanted and query:
-            problems += role_module("kube_node").download_problems(reader.check("kube_node", query=query), wanted)
+            node = checks.get("kube_node") or reader.check("kube_node", query=query)
+            problems += role_module("kube_node").download_problems(node, wanted)
         problems = list(dict.fromkeys(problems))
         result.update(changed=False, problems=problems)
         if problems and arguments["fail"]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.egi.notebooks.plugins.module_utils.checkin import is_host_name
+from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import VERSION as TAG
 from ansible_collections.egi.notebooks.plugins.plugin_utils.artifacts import artifact
 from ansible_collections.egi.notebooks.plugins.plugin_utils.check import Check, must
 
@@ -21,7 +22,6 @@ SYSTEMS = {"debian": (13,), "ubuntu": (24, 4)}
 URL = re.compile(r"https?://[^/@\s]+(/\S*)?")
 IMAGE = re.compile(r"[^:@\s]+(:[0-9]+/[^:@\s]+)?:[A-Za-z0-9_][A-Za-z0-9_.-]*")
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
-TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 #: A directory below another one, so that nobody's whole disk, /var or /home is deleted by a wrong variable.
